@@ -1,0 +1,45 @@
+"""One tissue, many scanners, many observers, one answer you can check.
+
+Every public name is loaded at its first use, so ``import slideconcord`` loads
+neither torch nor Qt nor napari.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+from typing import Any
+
+__version__ = metadata.version("slideconcord")
+
+_HOME = {
+    "open_slide": "slides",
+    "Slide": "slides",
+    "load_model": "segmentation.model",
+    "Model": "segmentation.model",
+    "predict": "segmentation.predict",
+    "predict_tiles": "segmentation.predict",
+    "ProbabilityMap": "segmentation.probability",
+    "open_probability": "segmentation.probability",
+    "hysteresis": "segmentation.hysteresis",
+    "index_thresholds": "segmentation.hysteresis",
+    "Mask": "segmentation.mask",
+    "open_mask": "segmentation.mask",
+    "find_regions": "segmentation.regions",
+    "Annotation": "annotations",
+    "read_annotations": "annotations",
+    "write_annotations": "annotations",
+    "Box": "geometry",
+    "Mpp": "geometry",
+    "SlideconcordError": "errors",
+}
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
