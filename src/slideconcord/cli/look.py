@@ -1,0 +1,82 @@
+"""Commands that show slides: info, view, sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from slideconcord.cli import show
+from slideconcord.cli.options import Json, MppText, Out, read_mpp
+from slideconcord.cli.outcome import Inputs
+from slideconcord.errors import ParameterError
+
+
+def info(
+    slide: Annotated[Path, typer.Argument(help="The slide: a file, or a folder of DICOM files.")],
+    mpp: MppText = None,
+    json: Json = False,
+) -> None:
+    """Print the facts about a slide; never its label or anything that names a patient."""
+    from slideconcord.slides import open_slide
+
+    with open_slide(slide, mpp=read_mpp(mpp)) as opened:
+        description = opened.description()
+    if json:
+        show.as_json(description)
+    else:
+        show.facts(description)
+
+
+def view(
+    slides: Annotated[list[Path], typer.Argument(help="Slides to open.")],
+    mpp: MppText = None,
+    json: Json = False,
+) -> int:
+    """Open slides in napari."""
+    from slideconcord.slides import open_slide
+
+    inputs = Inputs(len(slides))
+    good = []
+    for path in slides:
+        with inputs.guard(path), open_slide(path, mpp=read_mpp(mpp)):
+            good.append(path)
+    if good:
+        _show_window(good, mpp)
+    if json:
+        show.as_json({"opened": good, "failed": inputs.failed})
+    return inputs.status
+
+
+def _show_window(paths: list[Path], mpp: str | None) -> None:
+    from slideconcord.cli.screen import require_window
+
+    require_window("view")
+    from slideconcord.plugin.actions import view_slides
+
+    view_slides(paths, mpp=read_mpp(mpp))
+
+
+def sample(
+    name: Annotated[str | None, typer.Argument(help="Which sample; see --list.")] = None,
+    out: Out = Path(),
+    list_all: Annotated[bool, typer.Option("--list", help="Name the samples.")] = False,
+    json: Json = False,
+) -> None:
+    """Write a virtual slide whose truth is known exactly."""
+    from slideconcord.samples import SAMPLES, write_sample
+
+    if list_all:
+        listed = {key: str(what) for key, what in SAMPLES.items()}
+        show.as_json(listed) if json else show.table(("sample", "what it is"), listed.items())
+        return
+    if name not in SAMPLES:
+        asked = "no sample was named" if name is None else f"there is no sample {name}"
+        raise ParameterError(f"{asked}: the samples are {', '.join(SAMPLES)}.")
+    files = write_sample(name, out)
+    if json:
+        show.as_json({"sample": name, "files": files})
+    else:
+        for file in files:
+            show.text(str(file))

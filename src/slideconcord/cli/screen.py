@@ -1,0 +1,48 @@
+"""Whether a napari window can open here, and a virtual screen where none is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from importlib.util import find_spec
+
+from slideconcord.errors import SlideconcordError
+
+VIRTUAL = ("xvfb-run", "-a", "-s", "-screen 0 1600x1000x24")
+
+
+def has_screen() -> bool:
+    """Whether the system can show a window: always, but on a Linux without a display."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY")
+    return not sys.platform.startswith("linux") or any(os.environ.get(name) for name in names)
+
+
+def has_virtual_screen() -> bool:
+    """Whether Debian's xvfb-run is there, with what it needs."""
+    return bool(shutil.which("xvfb-run") and shutil.which("xauth"))
+
+
+def require_napari(command: str) -> None:
+    """Refuse where napari or Qt is not installed.
+
+    Raises
+    ------
+    SlideconcordError
+        With the line that installs them.
+    """
+    if find_spec("napari") is None or not any(map(find_spec, ("PyQt6", "PySide6"))):
+        raise SlideconcordError(
+            f"slideconcord {command} needs napari and Qt, which are not installed. "
+            "Run: pip install 'slideconcord[all]'"
+        )
+
+
+def require_window(command: str) -> None:
+    """Refuse where napari is not installed or no display is there."""
+    require_napari(command)
+    if not has_screen():
+        raise SlideconcordError(
+            f"slideconcord {command} opens a window and there is no display. Run it on a desktop, "
+            f"or through a virtual screen: xvfb-run -a slideconcord {command} ..."
+        )
