@@ -1,0 +1,278 @@
+"""Hysteresis thresholds on a whole map, exactly, however large it is.
+
+A pixel belongs to the mask when it is above low and 4-connected, through pixels above low, to
+one above high. Both comparisons are strict, as in scikit-image.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slideconcord.errors import ParameterError
+from slideconcord.geometry import Box
+from slideconcord.provenance import record
+from slideconcord.segmentation.components import (
+    BorderComponents,
+    SeamTable,
+    find_border_components,
+    paint_block,
+)
+from slideconcord.segmentation.mask import BLOCK_PX, Mask, block_boxes, open_mask, writing
+from slideconcord.segmentation.thresholds import PRESETS, Preset, Thresholds
+
+if TYPE_CHECKING:
+    from slideconcord.segmentation.probability import ProbabilityMap
+
+__all__ = ["PRESETS", "FinishedBlock", "Preset", "Thresholds", "hysteresis", "hysteresis_blocks"]
+
+Bools = NDArray[np.bool_]
+Map = Any  # (y, x), uint8 or float: numpy, or anything that slices like it
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedBlock:
+    """A step of thresholding: every block is looked at twice, and has its mask the second time."""
+
+    done: int
+    total: int
+    box: Box
+    mask: Bools | None
+
+
+@overload
+def hysteresis(
+    probability: NDArray[Any],
+    low: float = ...,
+    high: float = ...,
+    *,
+    class_name: str | None = ...,
+    out: None = ...,
+    overwrite: bool = ...,
+) -> Bools: ...
+@overload
+def hysteresis(
+    probability: ProbabilityMap,
+    low: float = ...,
+    high: float = ...,
+    *,
+    class_name: str | None = ...,
+    out: str | os.PathLike[str] | None = ...,
+    overwrite: bool = ...,
+) -> Mask: ...
+def hysteresis(
+    probability: Any,
+    low: float = Thresholds().low,
+    high: float = Thresholds().high,
+    *,
+    class_name: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+) -> Bools | Mask:
+    """Return the mask of all that is above ``low`` and connected to something above ``high``.
+
+    Parameters
+    ----------
+    probability
+        A ProbabilityMap, or a plain map (y, x): uint8 (0 to 255 stand for 0 to 1) or float 0 to 1.
+    low, high
+        Fractions from 0 to 1, compared strictly.
+    class_name
+        Which class of a ProbabilityMap; its target class when None.
+    out
+        Where to write an OME-Zarr label pyramid (``mask.zarr``). The result then stays on disk,
+        and memory does not grow with the map. Only for a ProbabilityMap.
+    overwrite
+        Whether ``out`` may replace a mask.
+
+    Returns
+    -------
+    Mask
+        For a ProbabilityMap.
+    numpy.ndarray
+        bool (y, x), for a plain map.
+
+    Raises
+    ------
+    ParameterError
+        When a threshold lies outside 0 to 1, or the map is no probability map.
+    MismatchError
+        When low is above high.
+    OutputError
+        When ``out`` holds something or cannot be written.
+    """
+    steps = hysteresis_blocks(
+        probability, low, high, class_name=class_name, out=out, overwrite=overwrite
+    )
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def hysteresis_blocks(
+    probability: Any,
+    low: float = Thresholds().low,
+    high: float = Thresholds().high,
+    *,
+    class_name: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    block_px: int = BLOCK_PX,
+    workers: int | None = None,
+) -> Generator[FinishedBlock, None, Any]:
+    """Do as `hysteresis` in steps that can show progress; closing the generator cancels.
+
+    The generator's return value is the result. A cancelled one leaves nothing at ``out``.
+    """
+    thresholds = Thresholds(low, high)
+    if isinstance(probability, np.ndarray):
+        if out is not None:
+            raise ParameterError(
+                "out= needs a ProbabilityMap, which knows where it lies on its slide: "
+                "leave out= away for a plain array."
+            )
+        result = np.zeros(probability.shape, np.bool_)
+        yield from _fill(probability, thresholds, result, block_px, workers)
+        return result
+    values = probability.level(0, class_name)
+    described = _describe(probability, thresholds, class_name)
+    if out is None:
+        pixels = np.zeros(values.shape, np.bool_)
+        yield from _fill(values, thresholds, pixels, block_px, workers)
+        return replace(described, array=pixels)
+    with writing(Path(out), described, overwrite=overwrite) as level0:
+        yield from _fill(values, thresholds, level0, block_px, workers)
+    return open_mask(out)
+
+
+def _describe(probability: Any, thresholds: Thresholds, class_name: str | None) -> Mask:
+    return Mask(
+        array=probability.level(0, class_name),
+        frame=probability.frame,
+        slide_mpp=probability.slide_mpp,
+        slide_fingerprint=probability.slide_fingerprint,
+        slide_bounds=probability.slide_bounds,
+        class_name=class_name or probability.target,
+        provenance=record(
+            low=thresholds.low,
+            high=thresholds.high,
+            connectivity=4,
+            complete=probability.complete,
+            probability=dict(probability.provenance),
+        ),
+    )
+
+
+def _fill(
+    values: Map, thresholds: Thresholds, out: Any, block_px: int, workers: int | None
+) -> Iterator[FinishedBlock]:
+    """Threshold ``values`` into ``out`` (bool or uint8), block by block."""
+    compare = comparison(values, thresholds)
+    boxes = block_boxes(values.shape, block_px)
+    total = 2 * len(boxes)
+    table, offsets = SeamTable(), list[int]()
+    columns = -(-values.shape[1] // block_px)
+    row: list[BorderComponents] = []
+
+    def look(box: Box) -> BorderComponents:
+        return find_border_components(*compare(values[box.slices]))
+
+    for index, (box, found) in enumerate(_in_threads(look, boxes, workers)):
+        offsets.append(table.add(found))
+        if index % columns:
+            table.join(row[-1].right, offsets[-2], found.left, offsets[-1])
+        if index >= columns:
+            table.join(row[-columns].bottom, offsets[-1 - columns], found.top, offsets[-1])
+        row = [*row[-columns:], found]
+        yield FinishedBlock(index + 1, total, box, None)
+    keep = dict(zip(boxes, table.decide(), strict=True))
+
+    def paint(box: Box) -> Bools:
+        mask = paint_block(*compare(values[box.slices]), keep[box])
+        if mask.any():
+            out[box.slices] = mask
+        return mask
+
+    for index, (box, mask) in enumerate(_in_threads(paint, boxes, workers)):
+        yield FinishedBlock(len(boxes) + index + 1, total, box, mask)
+
+
+def comparison(
+    values: Map, thresholds: Thresholds
+) -> Callable[[NDArray[Any]], tuple[Bools, Bools]]:
+    """Return the function that tells of each pixel whether it is above low and above high.
+
+    Raises
+    ------
+    ParameterError
+        When the values are no map (y, x) of uint8 or float.
+    """
+    check_map(values)
+    is_bytes = np.dtype(values.dtype) == np.uint8
+    # As float64, so that float32 maps are not compared with a rounded threshold.
+    low = thresholds.low_grey if is_bytes else np.float64(thresholds.low)
+    high = thresholds.high_grey if is_bytes else np.float64(thresholds.high)
+
+    def compare(block: NDArray[Any]) -> tuple[Bools, Bools]:
+        block = np.asarray(block)
+        if not is_bytes:
+            check_fractions(block)
+        return block > low, block > high
+
+    return compare
+
+
+def check_map(values: Map) -> None:
+    """Refuse what is no probability map (y, x), uint8 or float, of at least one pixel."""
+    shape, dtype = tuple(values.shape), np.dtype(values.dtype)
+    if len(shape) != 2 or 0 in shape:
+        raise ParameterError(
+            f"A probability map is a plane (y, x) of at least one pixel, not {shape}: "
+            "choose one class, for example rows[-1]."
+        )
+    if dtype != np.uint8 and dtype.kind != "f":
+        raise ParameterError(
+            f"A probability map holds uint8 (0 to 255) or floats (0 to 1), not {dtype}: convert it."
+        )
+
+
+def check_fractions(block: NDArray[Any]) -> None:
+    """Refuse floats that are no probabilities."""
+    # Comparisons with NaN are false, so NaN is caught too.
+    if not (block.min() >= 0 and block.max() <= 1):
+        raise ParameterError(
+            f"The map holds values from {block.min():g} to {block.max():g}, but probabilities lie "
+            "from 0 to 1 and are never NaN: scale or repair the map first."
+        )
+
+
+def _in_threads(
+    work: Callable[[Box], Done], boxes: Sequence[Box], workers: int | None
+) -> Iterator[tuple[Box, Done]]:
+    """Do the work on all boxes, a few at a time, and give results in order."""
+    workers = workers or min(4, os.cpu_count() or 1)
+    waiting: deque[tuple[Box, Future[Done]]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="hysteresis") as pool:
+        try:
+            for box in boxes:
+                waiting.append((box, pool.submit(work, box)))
+                if len(waiting) > 2 * workers:
+                    ready, result = waiting.popleft()
+                    yield ready, result.result()
+            while waiting:
+                ready, result = waiting.popleft()
+                yield ready, result.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()

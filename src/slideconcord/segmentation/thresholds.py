@@ -1,0 +1,90 @@
+"""The two thresholds: their defaults, ranges, meaning on stored maps, and named pairs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from slideconcord.errors import MismatchError, ParameterError
+
+# 0.6 * 255 is a hair below 153 in binary; far less than any slider's step closes the gap.
+_ROUNDING = 1e-9
+
+
+def _described(text: str, label: str) -> Mapping[str, Any]:
+    return {"minimum": 0.0, "maximum": 1.0, "step": 0.01, "label": label, "help": text}
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The pair (low, high) of hysteresis thresholding, as fractions from 0 to 1.
+
+    Raises
+    ------
+    ParameterError
+        When a value is no number from 0 to 1.
+    MismatchError
+        When low is above high.
+    """
+
+    low: float = field(
+        default=1 / 3,
+        metadata=_described("A region reaches as far as the probability is above this.", "Low"),
+    )
+    high: float = field(
+        default=0.9,
+        metadata=_described(
+            "A region is kept when the probability is above this somewhere inside.", "High"
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        for name, value in (("low", self.low), ("high", self.high)):
+            if not (isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= 1):
+                raise ParameterError(
+                    f"{name}={value!r} is no threshold: give a fraction from 0 to 1, such as 0.5."
+                )
+        if self.low > self.high:
+            raise MismatchError(
+                f"low ({self.low:g}) is above high ({self.high:g}): "
+                f"lower low to {self.high:g} or raise high to {self.low:g}."
+            )
+
+    @property
+    def low_grey(self) -> int:
+        """The grey level that a stored value must exceed to pass ``low``."""
+        return grey_level(self.low)
+
+    @property
+    def high_grey(self) -> int:
+        """The grey level that a stored value must exceed to pass ``high``."""
+        return grey_level(self.high)
+
+
+def grey_level(fraction: float) -> int:
+    """Return the grey level g for which ``value > g`` means ``value / 255 > fraction``."""
+    return math.floor(fraction * 255 + _ROUNDING)
+
+
+class Preset(NamedTuple):
+    """A named pair of thresholds and when to use it."""
+
+    thresholds: Thresholds
+    help: str
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "paper": Preset(
+            Thresholds(),
+            "Low 1/3 and high 0.9, as in the pan-cancer segmentation paper: compact tumours.",
+        ),
+        "fragmented": Preset(
+            Thresholds(0.05, 0.10),
+            "Low 0.05 and high 0.10: fragmented samples, where tumour lies in small pieces.",
+        ),
+    }
+)
