@@ -75,13 +75,11 @@ def read_multiscale(path: Path) -> Multiscale:
         raise _refuse(path, _why_no_pyramid(attributes))
     try:
         return _parse(group, attributes, metadata)
+    except _MalformedError as error:
+        raise _refuse(path, f"has OME-Zarr metadata that {error}") from error
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        reason = (
-            error.args[0]
-            if isinstance(error, _MalformedError)
-            else f"is malformed ({_short(error)})"
-        )
-        raise _refuse(path, f"has OME-Zarr metadata that {reason}") from error
+        reason = f"has OME-Zarr metadata that is malformed ({_short(error)})"
+        raise _refuse(path, reason) from error
 
 
 class _MalformedError(ValueError):
