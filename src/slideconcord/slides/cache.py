@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Lock
 from typing import NamedTuple
 
+from slideconcord.errors import SlideError
 from slideconcord.slides.reader import Rgb
 
 NativeTile = tuple[int, int, int]
@@ -138,8 +139,13 @@ class TileCache:
                 return False
             job.started = True
             self._jobs.pop(job.key, None)
-        job.future.set_exception(CancelledError())
+        job.future.cancel()
+        job.future.set_running_or_notify_cancel()  # wakes whoever waits for it
         return True
+
+    def submit(self, function: Callable[[], None]) -> None:
+        """Run a short function on a thread of the pool."""
+        self._pool.submit(function)
 
     def forget(self, owner: Hashable) -> None:
         """Drop every tile and every waiting job of a slide."""
@@ -151,7 +157,7 @@ class TileCache:
                 job.started = True
                 del self._jobs[job.key]
         for job in waiting:
-            job.future.set_exception(CancelledError())
+            job.future.set_exception(SlideError("the slide was closed while it was being read"))
 
     def _look_up(self, key: TileKey) -> Tile | None:
         if key in self._tiles:
@@ -171,7 +177,7 @@ class TileCache:
             job.started = True
         try:
             tile = job.build()
-        except BaseException as error:  # handed to everyone who waits for the tile
+        except BaseException as error:  # noqa: BLE001  a future carries it to all who wait
             with self._lock:
                 self._jobs.pop(job.key, None)
             job.future.set_exception(error)

@@ -94,8 +94,6 @@ def find_reader(path: Path, readers: Mapping[str, str]) -> SlideReader:
         except SlideError as error:
             tried[name] = str(error)
         except (ImportError, AttributeError) as error:
-            if name in READERS and not str(getattr(error, "name", "")).startswith("slideconcord"):
-                raise
             tried[name] = f"cannot be loaded: {error}"
     reasons = "; ".join(f"{name}: {why}" for name, why in tried.items())
     raise UnsupportedSlideError(

@@ -99,15 +99,24 @@ class OpenSlideReader:
     def _read_again(self, level: int, box: Box) -> Rgb:
         # One at a time: another thread's damaged tile must not break the fresh handle.
         with self._repair:
-            handle = self._open()
+            handle = self._reopened()
             try:
                 rgb = self._read(handle, level, box)
             except openslide.OpenSlideError as error:
+                handle = self._reopened()
                 raise self._damaged(level, box, error) from error
             finally:
                 if self._handle is not None:
-                    self._handle = self._open()
+                    self._handle = handle
             return rgb
+
+    def _reopened(self) -> openslide.OpenSlide:
+        try:
+            return self._open()
+        except SlideError as error:
+            raise SlideError(
+                f"{self._path.name} can no longer be read: was it moved or changed?", self._path
+            ) from error
 
     def _damaged(self, level: int, box: Box, error: Exception) -> DamagedSlideError:
         height, width = self.info.levels[level].tile_shape

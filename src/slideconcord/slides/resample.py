@@ -43,7 +43,7 @@ def area_taps(start: float, step: float, count: int) -> Taps:
     ``start`` and ``step`` are in old pixels. A step within 0.1 % of 1 picks the pixel under
     each centre, because mixing would only blur.
     """
-    index = np.arange(count)
+    index = np.arange(count, dtype=np.float64)
     if abs(step - 1) < SAME_STEP:
         first = np.floor(start + (index + 0.5) * step).astype(np.int64)
         return Taps(first, np.ones((count, 1), np.float32))
@@ -71,17 +71,16 @@ def resample(rgb: Rgb, rows: Taps, columns: Taps) -> Rgb:
     size = len(columns.first), len(rows.first)
     if _whole(rows) and _whole(columns):
         return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-    out = np.empty((size[1], size[0], 3), np.uint8)
-    flat = np.ascontiguousarray(rgb)
+    out = np.empty((size[1], 3 * size[0]), np.uint8)
     _kernel()(
-        flat,
+        np.ascontiguousarray(rgb).reshape(rgb.shape[0], -1),
         rows.first - rows.start,
         rows.shares,
         columns.first - columns.start,
         columns.shares,
         out,
     )
-    return out
+    return out.reshape(size[1], size[0], 3)
 
 
 def _whole(taps: Taps) -> bool:
@@ -95,35 +94,34 @@ def _kernel() -> Callable[..., None]:
     import numba
 
     try:
-        return numba.njit(_area_mean, nogil=True, cache=True)  # type: ignore[no-any-return]
+        return numba.njit(_area_mean, nogil=True, cache=True)
     except RuntimeError:  # no place to keep compiled code
-        return numba.njit(_area_mean, nogil=True)  # type: ignore[no-any-return]
+        return numba.njit(_area_mean, nogil=True)
 
 
 def _area_mean(rgb: Any, first_y: Any, share_y: Any, first_x: Any, share_x: Any, out: Any) -> None:
-    width = rgb.shape[1]
-    line = np.empty((width, 3), np.float32)
+    """Fill ``out`` (row, 3 * column) from ``rgb`` (row, 3 * column); channels are interleaved."""
+    line = np.empty(rgb.shape[1], np.float32)
     for i in range(out.shape[0]):
         line[:] = 0
         for k in range(share_y.shape[1]):
             share = share_y[i, k]
             if share > 0:
                 source = rgb[first_y[i] + k]
-                for x in range(width):
-                    for c in range(3):
-                        line[x, c] += share * source[x, c]
-        for j in range(out.shape[1]):
-            at = first_x[j]
+                for x in range(line.shape[0]):
+                    line[x] += share * source[x]
+        for j in range(first_x.shape[0]):
             red = green = blue = np.float32(0.5)
+            at = 3 * first_x[j]
             for k in range(share_x.shape[1]):
                 share = share_x[j, k]
                 if share > 0:
-                    red += share * line[at + k, 0]
-                    green += share * line[at + k, 1]
-                    blue += share * line[at + k, 2]
-            out[i, j, 0] = np.uint8(red)
-            out[i, j, 1] = np.uint8(green)
-            out[i, j, 2] = np.uint8(blue)
+                    red += share * line[at + 3 * k]
+                    green += share * line[at + 3 * k + 1]
+                    blue += share * line[at + 3 * k + 2]
+            out[i, 3 * j] = np.uint8(red)
+            out[i, 3 * j + 1] = np.uint8(green)
+            out[i, 3 * j + 2] = np.uint8(blue)
 
 
 def grid_count(extent: float, step: float) -> int:
