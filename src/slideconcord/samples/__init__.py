@@ -1,0 +1,29 @@
+"""Virtual tissue and virtual scanners: slides whose truth is known exactly.
+
+Nothing here shows a patient. Names are loaded at their first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "VirtualTissue": "tissue",
+    "CLASS_NAMES": "tissue",
+    "VirtualScanner": "scanner",
+    "SCANNERS": "scanner",
+    "scan": "scan",
+    "truth_mask": "regions",
+    "truth_regions": "regions",
+    "SAMPLES": "cases",
+    "write_sample": "cases",
+    "sample_steps": "cases",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,107 @@
+"""The samples that people can open: one tissue seen by the virtual scanners, with its truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from slideconcord.errors import OutputError, ParameterError
+from slideconcord.geometry import Mpp
+from slideconcord.samples.regions import truth_regions
+from slideconcord.samples.scan import VIRTUAL, describe, scan
+from slideconcord.samples.scanner import SCANNERS
+from slideconcord.samples.tissue import CLASS_NAMES, VirtualTissue
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a named sample is made of."""
+
+    description: str
+    tissue: VirtualTissue
+    truth_mpp: float = 2.0
+
+
+_SAMPLES = {
+    "colon-virtual": Sample(
+        "Virtual colon with a tumour, 3 x 3 mm, from two virtual scanners, with its truth",
+        VirtualTissue(seed=11, height_um=3000.0, width_um=3000.0),
+    ),
+    "colon-virtual-small": Sample(
+        "The same kind of tissue, 0.9 x 0.9 mm, in a few seconds",
+        VirtualTissue(seed=5, height_um=900.0, width_um=900.0),
+        truth_mpp=1.0,
+    ),
+}
+SAMPLES: dict[str, str] = {name: sample.description for name, sample in _SAMPLES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class SampleStep:
+    """A part of a sample is done; ``finished`` names the file when this was its last part."""
+
+    index: int
+    total: int
+    finished: Path | None = None
+
+
+def write_sample(name: str, folder: str | PathLike[str]) -> list[Path]:
+    """Write a sample into ``folder`` and return its files: slides, truth, README.
+
+    Raises
+    ------
+    ParameterError
+        When no sample has this name.
+    OutputError
+        When the folder cannot be written.
+    """
+    steps = sample_steps(name, folder)
+    return [step.finished for step in steps if step.finished is not None]
+
+
+def sample_steps(name: str, folder: str | PathLike[str]) -> Iterator[SampleStep]:
+    """Do what `write_sample` does, step by step."""
+    if name not in _SAMPLES:
+        raise ParameterError(f"no sample is called {name!r}: choose one of {', '.join(SAMPLES)}.")
+    return _write(name, _SAMPLES[name], Path(folder))
+
+
+def _write(name: str, sample: Sample, folder: Path) -> Iterator[SampleStep]:
+    from slideconcord.annotations import write_annotations
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be made: {error.strerror}. Choose a folder that can be written.",
+            folder,
+        ) from error
+    tissue, done = sample.tissue, 0
+    total = sum(-(-s.shape(tissue)[0] // 256) + 1 for s in SCANNERS.values()) + 1
+    for scanner in SCANNERS.values():
+        path = folder / f"{name}_{scanner.name}.ome.tiff"
+        for band in scan(tissue, scanner, path):
+            done += 1
+            yield SampleStep(done, total, path if band.index + 1 == band.total else None)
+        truth = folder / f"{name}_{scanner.name}.truth.geojson"
+        regions = truth_regions(tissue, scanner, sample.truth_mpp)
+        write_annotations(regions, truth, mpp=Mpp.of(scanner.mpp), shape=scanner.shape(tissue))
+        done += 1
+        yield SampleStep(done, total, truth)
+    readme = folder / f"{name}.README.txt"
+    readme.write_text(_readme(name, sample), encoding="utf-8")
+    yield SampleStep(total, total, readme)
+
+
+def _readme(name: str, sample: Sample) -> str:
+    scans = "\n".join(f"- {describe(sample.tissue, scanner)}" for scanner in SCANNERS.values())
+    return (
+        f"{name}: {VIRTUAL}.\n\n{sample.description}.\n"
+        f"Made with `slideconcord sample {name}`.\n\n{scans}\n\n"
+        f"*.truth.geojson: outlines at {sample.truth_mpp:g} µm of the classes "
+        f"{CLASS_NAMES[2]} and {CLASS_NAMES[3]} (glands with their lumina), in the level-0 pixels\n"
+        "of the slide of the same name. They come from the tissue, not from its picture.\n"
+        "Not for diagnosis, and no evidence of how a model does on real tissue.\n"
+    )

@@ -1,0 +1,132 @@
+"""Crypts of the mucosa and glands of the tumour, as places: who is near, and how deep inside.
+
+A gland is a cell of a jittered grid. Its *depth* is µm inside its basement membrane
+(negative in the stroma); that one number draws epithelium, lumen and the exact truth.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from slideconcord.samples import anatomy
+from slideconcord.samples.noise import salted, uniform, wave
+
+CRYPT_UM = 102.0
+ROW_UM = 94.0
+TUMOUR_UM = 92.0
+# Columns of the crypt table.
+_THERE, _Y, _X, _COS, _SIN, _LONG, _SHORT, _P2, _P3, _LUMEN, _A2 = range(11)
+_SPACE_UM = 7.0
+
+# What `crypt` and `tumour_gland` write.
+DEPTH, RADIUS, ANGLE, PERIMETER, OWN, LUMEN_UM, TO_Y, TO_X = range(8)
+FACTS = 8
+
+
+@njit(cache=True, nogil=True)
+def crypts(key, plan, first_i, first_j, rows, columns):  # type: ignore[no-untyped-def]
+    """Return the parameters (row, column, 11) of a block of crypt cells."""
+    table = np.zeros((rows, columns, 11))
+    around = np.empty(anatomy.CHANNELS)
+    for r in range(rows):
+        for c in range(columns):
+            i, j = first_i + r, first_j + c
+            u = table[r, c]
+            u[_Y] = (i + 0.5 + 0.34 * (uniform(salted(key, 31), i, j) - 0.5)) * ROW_UM
+            shift = 0.5 * (i & 1) + 0.34 * (uniform(salted(key, 32), i, j) - 0.5)
+            u[_X] = (j + 0.5 + shift) * CRYPT_UM
+            anatomy.fill(key, plan, u[_Y], u[_X], around)
+            inside = -around[anatomy.OUTLINE]
+            deep = anatomy.MUSCULARIS_MUCOSAE - around[anatomy.DEPTH]
+            high = plan[0] / plan[2]
+            rare = uniform(salted(key, 33), i, j) > 0.04 and around[anatomy.CLUSTER] < 0.93
+            fits = inside > 50.0 and deep * 0.74 * high > 48.0
+            if rare and fits and around[anatomy.TUMOUR] < -38.0:
+                u[_THERE] = 1.0
+            turn = 3.2 * wave(salted(key, 34), u[_Y], u[_X], 420.0)
+            turn += 1.2 * (uniform(salted(key, 35), i, j) - 0.5)
+            u[_COS], u[_SIN] = math.cos(turn), math.sin(turn)
+            size = 37.0 + 8.0 * uniform(salted(key, 36), i, j)
+            longer = 1.0 + 0.45 * uniform(salted(key, 37), i, j) ** 1.5
+            u[_LONG], u[_SHORT] = size * longer, size / math.sqrt(longer)
+            u[_P2] = 6.28 * uniform(salted(key, 38), i, j)
+            u[_P3] = 6.28 * uniform(salted(key, 39), i, j)
+            u[_LUMEN] = 4.0 + 8.0 * uniform(salted(key, 40), i, j) ** 2
+            u[_A2] = 0.02 + 0.06 * uniform(salted(key, 41), i, j)
+    return table
+
+
+@njit(cache=True, nogil=True)
+def crypt(table, first_i, first_j, y, x, out):  # type: ignore[no-untyped-def]
+    """Write the facts of the crypt nearest to the (warped) point; depth is -99 with none near."""
+    i0 = math.floor(y / ROW_UM)
+    best, second, bi, bj = 1e9, 1e9, 0, 0
+    for i in range(i0 - 1, i0 + 2):
+        j0 = math.floor(x / CRYPT_UM - 0.5 * (i & 1))
+        for j in range(j0 - 1, j0 + 2):
+            u = table[i - first_i, j - first_j]
+            if u[_THERE] == 0.0:
+                continue
+            dy, dx = y - u[_Y], x - u[_X]
+            along, across = dy * u[_COS] + dx * u[_SIN], dx * u[_COS] - dy * u[_SIN]
+            rr = math.sqrt((along / u[_LONG]) ** 2 + (across / u[_SHORT]) ** 2) + 1e-9
+            away = math.sqrt(dy * dy + dx * dx) * (1.0 - 1.0 / rr)
+            if rr < 0.2:
+                away = -u[_SHORT] * (1.0 - rr)
+            if away < best:
+                best, second, bi, bj = away, best, i - first_i, j - first_j
+            elif away < second:
+                second = away
+    if best > 60.0:
+        out[DEPTH] = -99.0
+        return
+    u = table[bi, bj]
+    dy, dx = y - u[_Y], x - u[_X]
+    along, across = dy * u[_COS] + dx * u[_SIN], dx * u[_COS] - dy * u[_SIN]
+    angle = math.atan2(across / u[_SHORT], along / u[_LONG])
+    wobble = u[_A2] * math.cos(2 * angle + u[_P2]) + 0.03 * math.cos(3 * angle + u[_P3])
+    away = best - 0.9 * u[_SHORT] * wobble
+    out[DEPTH] = min(-away, 0.5 * (second - away - _SPACE_UM))
+    out[RADIUS] = math.sqrt(dy * dy + dx * dx)
+    out[ANGLE] = angle / (2 * math.pi) + 0.5
+    out[PERIMETER] = math.pi * (u[_LONG] + u[_SHORT])
+    out[OWN] = (bi + first_i) * 7919.0 + (bj + first_j)
+    out[LUMEN_UM] = u[_LUMEN]
+    out[TO_Y], out[TO_X] = dy, dx
+
+
+@njit(cache=True, nogil=True)
+def tumour_cells(key, first_i, first_j, rows, columns):  # type: ignore[no-untyped-def]
+    """Return (row, column, (y, x, lumen radius)) of a block of tumour gland cells, in µm."""
+    table = np.empty((rows, columns, 3))
+    for r in range(rows):
+        for c in range(columns):
+            i, j = first_i + r, first_j + c
+            table[r, c, 0] = (i + 0.08 + 0.84 * uniform(salted(key, 51), i, j)) * TUMOUR_UM
+            table[r, c, 1] = (j + 0.08 + 0.84 * uniform(salted(key, 52), i, j)) * TUMOUR_UM
+            table[r, c, 2] = 30.0 * uniform(salted(key, 53), i, j) - 7.0
+    return table
+
+
+@njit(cache=True, nogil=True)
+def tumour_gland(table, first_i, first_j, y, x, around, out):  # type: ignore[no-untyped-def]
+    """Write the facts of the tumour gland at the (warped) point."""
+    i0, j0 = math.floor(y / TUMOUR_UM), math.floor(x / TUMOUR_UM)
+    best, second, bi, bj = 1e18, 1e18, 0, 0
+    for i in range(i0 - 1 - first_i, i0 + 2 - first_i):
+        for j in range(j0 - 1 - first_j, j0 + 2 - first_j):
+            d = (y - table[i, j, 0]) ** 2 + (x - table[i, j, 1]) ** 2
+            if d < best:
+                best, second, bi, bj = d, best, i, j
+            elif d < second:
+                second = d
+    best, second = math.sqrt(best), math.sqrt(second)
+    edge = 0.5 * (second - best) - around[anatomy.GAP]
+    out[DEPTH] = min(edge, 0.8 * around[anatomy.TUMOUR] + 6.0)
+    out[RADIUS] = best
+    out[OWN] = (bi + first_i) * 7919.0 + (bj + first_j)
+    out[LUMEN_UM] = table[bi, bj, 2]
+    out[TO_Y], out[TO_X] = y - table[bi, bj, 0], x - table[bi, bj, 1]

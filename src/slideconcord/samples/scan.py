@@ -1,0 +1,74 @@
+"""Digitise a virtual tissue with a virtual scanner: a file like any other slide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import PathLike, cpu_count
+from pathlib import Path
+
+import numpy as np
+
+from slideconcord.geometry import Box
+from slideconcord.samples.pyramid import PyramidSpool, Rgb, encode, tiles_of, write_tiff
+from slideconcord.samples.scanner import VirtualScanner, level_count
+from slideconcord.samples.tissue import VirtualTissue
+
+TILE_PX = 256
+VIRTUAL = "VIRTUAL: computed by slideconcord, no patient and no glass slide"
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedBand:
+    """One row of tiles is done."""
+
+    index: int
+    total: int
+    box: Box
+
+
+def describe(tissue: VirtualTissue, scanner: VirtualScanner) -> str:
+    """Return the sentence that every file of a virtual scan carries."""
+    return (
+        f"{VIRTUAL}. Scanner {scanner.name} (invented). Tissue seed {tissue.seed}, "
+        f"{tissue.height_um:g} x {tissue.width_um:g} µm, rotation {scanner.rotation_deg:g} deg, "
+        f"shift (y, x) {scanner.shift_um[0]:g}, {scanner.shift_um[1]:g} µm."
+    )
+
+
+def scan(
+    tissue: VirtualTissue,
+    scanner: VirtualScanner,
+    path: str | PathLike[str],
+    *,
+    threads: int | None = None,
+) -> Iterator[ScannedBand]:
+    """Write ``path`` as a tiled pyramidal JPEG OME-TIFF; yield every finished row of tiles.
+
+    Nothing lies at ``path`` before the last row is done, whenever the caller stops.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    height, width = scanner.shape(tissue)
+    total = -(-height // TILE_PX)
+    workers = threads or min(cpu_count() or 1, 8)
+    spool = PyramidSpool((height, width), level_count(height, width), TILE_PX, scanner.jpeg_quality)
+    with spool, ThreadPoolExecutor(workers) as pool:
+
+        def make(box: Box) -> tuple[Rgb, bytes]:
+            view = scanner.view(tissue, box)
+            return view, encode(next(tiles_of(view, TILE_PX)), scanner.jpeg_quality)
+
+        for index, y in enumerate(range(0, height, TILE_PX)):
+            band = Box(y, 0, min(TILE_PX, height - y), width)
+            columns = range(0, width, TILE_PX)
+            boxes = [Box(y, x, band.height, min(TILE_PX, width - x)) for x in columns]
+            views, encoded = zip(*pool.map(make, boxes), strict=True)
+            spool.add(np.concatenate(views, axis=1), encoded=list(encoded))
+            yield ScannedBand(index, total, band)
+        name = f"virtual slide {scanner.name}"
+        write_tiff(Path(path), spool, scanner.mpp, name, describe(tissue, scanner))
