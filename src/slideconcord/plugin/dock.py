@@ -1,0 +1,101 @@
+"""What every dock shares: the session it speaks for, and letting go when it closes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtGui import QCloseEvent, QShowEvent
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from slideconcord.plugin.session import Session, session_of
+from slideconcord.plugin.workspace import SlideEntry
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+DEFAULT_WIDTH = 300
+
+
+class Dock(QWidget):
+    """A dock that follows the active slide.
+
+    Subclasses fill ``self.body``, override ``show_entry`` and, to end what they began, ``let_go``.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self.session: Session = session_of(napari_viewer)
+        self.entry: SlideEntry | None = None
+        self._is_open = True
+        self._window: QWidget | None = None
+        self.body = self._make_body()
+        self.session.workspace.events.active.connect(self.follow)
+
+    @property
+    def viewer(self) -> Viewer:
+        return self.session.viewer
+
+    def follow(self, entry: SlideEntry | None = None) -> None:
+        """Speak about the active slide from now on."""
+        self.entry = self.session.workspace.active
+        self.show_entry(self.entry)
+
+    def show_entry(self, entry: SlideEntry | None) -> None:
+        """Fill the dock with what is known of ``entry``."""
+
+    def let_go(self) -> None:
+        """Stop work and disconnect: called once, when the dock or the window closes."""
+
+    def close_down(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self.session.workspace.events.active.disconnect(self.follow)
+            self.let_go()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        # The main window's close event reaches no dock by itself.
+        if self._window is not self.window():
+            self._watch(self.window())
+        super().showEvent(event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.close_down()
+        super().closeEvent(event)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self._window and event.type() == QEvent.Type.Close:
+            self.close_down()
+        return False
+
+    def _watch(self, window: QWidget) -> None:
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+        self._window = window
+        window.installEventFilter(self)
+
+    def _make_body(self) -> QVBoxLayout:
+        inner = QWidget()
+        body = QVBoxLayout(inner)
+        body.setContentsMargins(6, 6, 6, 6)
+        body.setSpacing(8)
+        scroll = QScrollArea()
+        scroll.setWidget(inner)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        self.setMinimumWidth(DEFAULT_WIDTH)
+        return body
+
+
+def line(text: str = "", *, name: str = "") -> QLabel:
+    """Return a label of wrapped, selectable text."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    label.setObjectName(name)
+    return label

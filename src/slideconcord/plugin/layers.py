@@ -1,0 +1,152 @@
+"""From slides, maps and masks to napari layer data: (data, keywords, layer type)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from slideconcord.plugin.live import MaskSource, probability_levels
+from slideconcord.plugin.tags import KEY, Tag
+from slideconcord.slides import Slide, open_slide
+from slideconcord.slides.view import SlideView
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+    from slideconcord.geometry import Frame
+    from slideconcord.plugin.workspace import SlideEntry
+    from slideconcord.segmentation.probability import ProbabilityMap
+    from slideconcord.slides.colour import Colour
+
+LayerData = tuple[Any, dict[str, Any], Literal["image", "labels", "shapes"]]
+UNITS = ("um", "um")
+PROBABILITY_OPACITY = 0.6
+MASK_COLOUR = (0.10, 0.85, 0.95, 1.0)
+_RAMP = (
+    (0.00, (0.00, 0.00, 0.02, 0.00)),
+    (0.20, (0.27, 0.06, 0.42, 0.35)),
+    (0.45, (0.60, 0.15, 0.48, 0.70)),
+    (0.70, (0.93, 0.38, 0.28, 0.90)),
+    (1.00, (0.99, 0.91, 0.52, 1.00)),
+)
+
+
+def slide_layer(slide: Slide, slide_id: str = "") -> LayerData:
+    """Return the image layer of a slide: all levels, in µm.
+
+    Its view waits for every tile until a window's session takes it over (see `Stream`).
+    """
+    view = SlideView(slide, wait_s=None)
+    keywords = {
+        "name": slide.name,
+        "rgb": True,
+        "multiscale": True,
+        "cache": False,
+        "interpolation2d": "linear",
+        "scale": tuple(slide.mpp),
+        "units": UNITS,
+        "metadata": {KEY: Tag("slide", slide, slide_id, view=view)},
+    }
+    return list(view.levels), keywords, "image"
+
+
+def probability_layer(probability: ProbabilityMap, entry: SlideEntry, name: str) -> LayerData:
+    """Return the image layer of a probability map; where it is 0 nothing is drawn."""
+    keywords = {
+        "name": name,
+        "rgb": False,
+        "multiscale": True,
+        "cache": False,
+        "colormap": probability_colormap(),
+        "contrast_limits": (0, 255),
+        "opacity": PROBABILITY_OPACITY,
+        "blending": "translucent_no_depth",
+        "metadata": {KEY: Tag("probability", entry.slide, entry.id, probability=probability)},
+        **place(probability.frame, entry.slide),
+    }
+    return probability_levels(probability), keywords, "image"
+
+
+def mask_layer(source: MaskSource, entry: SlideEntry, name: str) -> LayerData:
+    """Return the labels layer that shows what the thresholds make of a map."""
+    keywords = {
+        "name": name,
+        "multiscale": True,
+        "cache": False,
+        "colormap": mask_colormap(),
+        "opacity": 1.0,
+        "blending": "translucent_no_depth",
+        "metadata": {KEY: Tag("mask", entry.slide, entry.id, source=source)},
+        **place(source.frame, entry.slide),
+    }
+    return source.levels, keywords, "labels"
+
+
+def area_layer(entry: SlideEntry) -> LayerData:
+    """Return an empty shapes layer, in the slide's level-0 pixels, to draw a rectangle on."""
+    keywords = {
+        "name": f"Area of {entry.name}",
+        "ndim": 2,
+        "scale": tuple(entry.slide.mpp),
+        "units": UNITS,
+        "edge_color": "#ffcc00",
+        "face_color": "transparent",
+        "edge_width": 3 / max(entry.slide.mpp),
+        "metadata": {KEY: Tag("area", entry.slide, entry.id)},
+    }
+    return [], keywords, "shapes"
+
+
+def place(frame: Frame, slide: Slide) -> dict[str, Any]:
+    """Return where a map or mask lies: its first pixel's centre is not level 0's."""
+    return {
+        "scale": frame.scale_um(slide.mpp),
+        "translate": frame.translate_um(slide.mpp),
+        "units": UNITS,
+    }
+
+
+def add_layer(add: Callable[..., Any], data: LayerData) -> Layer:
+    """Add layer data to a viewer, given its ``add_image``, ``add_labels`` or ``add_shapes``."""
+    values, keywords, _ = data
+    return add(values, **keywords)
+
+
+def probability_colormap() -> Any:
+    """Return a magma-like colour map that begins transparent."""
+    from napari.utils import Colormap
+
+    return Colormap(
+        colors=np.array([colour for _, colour in _RAMP]),
+        controls=[at for at, _ in _RAMP],
+        name="slideconcord probability",
+        display_name="slideconcord probability",
+    )
+
+
+def mask_colormap() -> Any:
+    """Return the colours of a mask: transparent outside, one colour inside."""
+    from napari.utils import DirectLabelColormap
+
+    return DirectLabelColormap(color_dict={0: (0, 0, 0, 0), 1: MASK_COLOUR, None: (0, 0, 0, 0)})
+
+
+def change_colour(entry: SlideEntry, layer: Layer, colour: Colour) -> None:
+    """Show a slide with or without colour management; models see it so from then on.
+
+    Raises
+    ------
+    SlideError
+        When the slide cannot be opened anew, or its profile cannot be used.
+    """
+    old = entry.slide
+    if colour == old.colour:
+        return
+    given = old.mpp if old.mpp_source == "given" else None
+    slide = open_slide(old.path, mpp=given, colour=colour)
+    data, keywords, _ = slide_layer(slide, entry.id)
+    layer.metadata = {**layer.metadata, **keywords["metadata"]}
+    layer.data = data
+    entry.slide = slide

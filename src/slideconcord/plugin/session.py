@@ -1,0 +1,84 @@
+"""What ties one napari viewer to one workspace, whether or not a dock is open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from qtpy.QtWidgets import QApplication
+
+from slideconcord.plugin.streaming import Stream
+from slideconcord.plugin.tags import find_layer, tag_of
+from slideconcord.plugin.workspace import SlideEntry, Workspace
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+_sessions: WeakKeyDictionary[ViewerModel, Session] = WeakKeyDictionary()
+
+
+def session_of(viewer: ViewerModel) -> Session:
+    """Return the session of a viewer, made at the first call."""
+    # Plugin widgets get a proxy that is made anew each time: the viewer inside is the constant.
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    if viewer not in _sessions:
+        _sessions[viewer] = Session(viewer)
+    return _sessions[viewer]
+
+
+class Session:
+    """Follows the layers of a viewer and keeps the workspace true to them."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer = viewer
+        self.workspace = Workspace()
+        self._streams: dict[Layer, Stream] = {}
+        viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.selection.events.active.connect(self._on_active)
+        for layer in viewer.layers:
+            self._adopt(layer)
+        self._on_active()
+
+    def layer_of(self, entry: SlideEntry | None) -> Layer | None:
+        """Return the layer that shows an entry's slide."""
+        return find_layer(self.viewer.layers, entry.id, "slide") if entry else None
+
+    def close(self) -> None:
+        """Let go of the viewer."""
+        self.viewer.layers.events.inserted.disconnect(self._on_inserted)
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.viewer.layers.selection.events.active.disconnect(self._on_active)
+        for stream in self._streams.values():
+            stream.close()
+        self._streams.clear()
+        _sessions.pop(self.viewer, None)
+
+    def _on_inserted(self, event: Any) -> None:
+        self._adopt(event.value)
+
+    def _adopt(self, layer: Layer) -> None:
+        tag = tag_of(layer)
+        if tag is None or tag["kind"] != "slide":
+            return
+        self.workspace.take_in(tag["id"], tag["slide"])
+        self.viewer.canvas.overlays.scale_bar.visible = True
+        if "view" in tag and QApplication.instance() is not None:
+            self._streams[layer] = Stream(layer, tag["view"])
+
+    def _on_removed(self, event: Any) -> None:
+        layer = event.value
+        if (stream := self._streams.pop(layer, None)) is not None:
+            stream.close()
+        tag = tag_of(layer)
+        if tag is None or tag["kind"] != "slide":
+            return
+        if find_layer(self.viewer.layers, tag["id"], "slide") is None:
+            self.workspace.forget(tag["id"])
+
+    def _on_active(self, _event: Any = None) -> None:
+        tag = tag_of(self.viewer.layers.selection.active)
+        entry = self.workspace.find(tag["id"]) if tag else None
+        if entry is not None:
+            self.workspace.active = entry

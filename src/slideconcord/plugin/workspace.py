@@ -1,0 +1,150 @@
+"""What the plugin knows: slides, runs, thresholds. Evented, and free of napari and Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from psygnal import SignalGroupDescriptor
+from psygnal.containers import EventedList
+
+from slideconcord.segmentation.thresholds import Thresholds
+
+if TYPE_CHECKING:
+    from slideconcord.segmentation.hysteresis import ThresholdIndex
+    from slideconcord.segmentation.probability import ProbabilityMap
+    from slideconcord.slides import Slide
+
+Status = Literal["idle", "running", "cancelling", "done", "cancelled", "failed"]
+Area = Literal["slide", "view", "rectangle"]
+DEFAULT_MODEL = "stain-density"
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """How the segmentation of one slide stands."""
+
+    status: Status = "idle"
+    done: int = 0
+    total: int = 0
+    message: str = ""
+    """One line for the user: what went wrong, or where the result lies."""
+    seconds_left: float | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        return self.status in ("running", "cancelling")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How a probability map becomes regions: everything the Threshold dock can turn."""
+
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    min_area_um2: float = 0.0
+    """Regions smaller than this are not exported, counted or shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFacts:
+    """The numbers beside the sliders, for the whole map."""
+
+    area_mm2: float
+    region_count: int
+    share: float
+    """Mask pixels / all pixels of the map."""
+
+
+class History:
+    """Cuts one can return to: a new one after an undo forgets what was undone."""
+
+    def __init__(self, first: Cut) -> None:
+        self._cuts, self._at = [first], 0
+
+    @property
+    def can_undo(self) -> bool:
+        return self._at > 0
+
+    @property
+    def can_redo(self) -> bool:
+        return self._at + 1 < len(self._cuts)
+
+    def push(self, cut: Cut) -> None:
+        if cut != self._cuts[self._at]:
+            self._cuts[self._at + 1 :] = [cut]
+            self._at += 1
+
+    def undo(self) -> Cut:
+        self._at = max(self._at - 1, 0)
+        return self._cuts[self._at]
+
+    def redo(self) -> Cut:
+        self._at = min(self._at + 1, len(self._cuts) - 1)
+        return self._cuts[self._at]
+
+
+@dataclass(eq=False)
+class SlideEntry:
+    """One open slide and everything that was computed from it; results never change slides."""
+
+    id: str
+    """Names this opening of the slide; its layers carry it."""
+    slide: Slide
+    run: RunState = field(default_factory=RunState)
+    probability: ProbabilityMap | None = None
+    index: ThresholdIndex | None = None
+    """Answers every threshold at once; None while it is being built."""
+    cut: Cut = field(default_factory=Cut)
+    outline: bool = True
+    """Whether the mask shows as contours rather than filled."""
+    facts: MaskFacts | None = None
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
+
+    def __post_init__(self) -> None:
+        self.history = History(self.cut)
+
+    @property
+    def name(self) -> str:
+        return self.slide.name
+
+
+@dataclass(eq=False)
+class Workspace:
+    """The slides of one viewer and what the docks are set to."""
+
+    active: SlideEntry | None = None
+    """The slide that the docks speak about."""
+    model: str = DEFAULT_MODEL
+    """A bundled model's name or a model folder."""
+    device: str = "auto"
+    area: Area = "slide"
+    results_folder: Path | None = None
+    """Where results go; None means the user's cache folder."""
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
+
+    def __post_init__(self) -> None:
+        self.entries: EventedList[SlideEntry] = EventedList()
+
+    def find(self, slide_id: str) -> SlideEntry | None:
+        """Return the entry of a slide opened as ``slide_id``."""
+        return next((entry for entry in self.entries if entry.id == slide_id), None)
+
+    def take_in(self, slide_id: str, slide: Slide) -> SlideEntry:
+        """Return the entry of an open slide, made when there is none yet."""
+        entry = self.find(slide_id)
+        if entry is None:
+            entry = SlideEntry(slide_id, slide)
+            self.entries.append(entry)
+        if self.active is None:
+            self.active = entry
+        return entry
+
+    def forget(self, slide_id: str) -> None:
+        """Drop a slide that is no longer shown, with all that belongs to it."""
+        entry = self.find(slide_id)
+        if entry is None:
+            return
+        self.entries.remove(entry)
+        if self.active is entry:
+            self.active = self.entries[-1] if self.entries else None
