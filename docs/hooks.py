@@ -1,0 +1,61 @@
+"""Fill in what the code says of itself while the site is built: commands and changes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from slideconcord.cli.app import app
+
+ROOT = Path(__file__).resolve().parents[1]
+_MARKUP = re.compile(r"<[^>]+>")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Replace the markers that stand for generated text."""
+    if "<!-- commands -->" in markdown:
+        markdown = markdown.replace("<!-- commands -->", "\n".join(command_pages()))
+    if "<!-- changes -->" in markdown:
+        changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+        markdown = markdown.replace("<!-- changes -->", changes.split("\n", 1)[1])
+    return markdown
+
+
+def command_pages() -> list[str]:
+    """Return one section per command, from what the command itself declares."""
+    lines: list[str] = []
+    group = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        inner = getattr(command, "commands", None)
+        subcommands = inner.items() if inner else [("", command)]
+        for subname, subcommand in subcommands:
+            lines += section(f"{name} {subname}".strip(), subcommand)
+    return lines
+
+
+def section(name: str, command: Any) -> list[str]:
+    context = command.make_context(name, [], resilient_parsing=True)
+    usage = " ".join(command.collect_usage_pieces(context))
+    lines = [f"## {name}", "", (command.help or "").strip(), ""]
+    lines += [f"    slideconcord {name} {usage}", "", "| option | what it does |", "|---|---|"]
+    for parameter in command.params:
+        if parameter.name == "help" or getattr(parameter, "hidden", False):
+            continue
+        names = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
+        if parameter.param_type_name == "argument":
+            names = f"`{parameter.metavar or parameter.name.upper()}`"
+        about = _MARKUP.sub("", parameter.help or "").replace("|", "\\|")
+        lines.append(f"| {names} | {about}{_default(parameter)} |")
+    return [*lines, ""]
+
+
+def _default(parameter: Any) -> str:
+    value = parameter.default
+    if parameter.required:
+        return " (needed)"
+    if value in (None, False, ()) or callable(value):
+        return ""
+    return f" Default: {value}."
