@@ -35,6 +35,8 @@ class Multiscale:
     name: str
     channels: tuple[str, ...]
     """Names from ``omero``; empty when the file names none."""
+    colours: tuple[str, ...]
+    """Colours of the channels from ``omero``, as upper-case hex."""
     attributes: Mapping[str, Any]
     """All attributes of the group, as stored."""
 
@@ -113,6 +115,7 @@ def _parse(
         version="0.5" if group.metadata.zarr_format == 3 else "0.4",
         name=str(pyramid.get("name") or ""),
         channels=tuple(str(channel.get("label", "")) for channel in channels),
+        colours=tuple(str(channel.get("color", "")).upper() for channel in channels),
         attributes=attributes,
     )
 

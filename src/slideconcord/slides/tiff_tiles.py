@@ -33,7 +33,7 @@ class TiffTiles:
 
     def __init__(self, path: Path, file: PositionalFile, levels: Sequence[PageReader]) -> None:
         self._path = path
-        self._file = file
+        self.file = file
         self._levels = tuple(levels)
 
     @classmethod
@@ -86,7 +86,7 @@ class TiffTiles:
         return out
 
     def close(self) -> None:
-        self._file.close()
+        self.file.close()
 
     def _damaged(self, damaged: dict[tuple[int, int, int], BaseException]) -> DamagedSlideError:
         (level, row, column), error = next(iter(damaged.items()))
