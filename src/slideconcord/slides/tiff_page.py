@@ -6,7 +6,7 @@ import struct
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +32,7 @@ _CONTIG = 1
 _MOST_TILE_BYTES = 1 << 30
 _KEPT_BYTES = 128 << 20
 _RAW_ROWS = 256
+_LARGE_PX = 1024
 
 
 class PageReader(Protocol):
@@ -137,6 +138,7 @@ class JpegPage(_Tiles):
         super().__init__(page, file)
         self._tables = page.jpegtables
         self._is_rgb = page.photometric == _RGB
+        self._buffers = local()
         self._background = background
 
     def paste(self, place: Place, part: Box, out: Rgb) -> None:
@@ -146,12 +148,25 @@ class JpegPage(_Tiles):
             return
         tile = self._box(place)
         # A whole tile may go where it belongs without a copy.
-        direct = out if part == tile and out.flags.c_contiguous else None
+        is_direct = part == tile and out.flags.c_contiguous
         rgb = decode_jpeg(
-            data, self.tile_shape, tables=self._tables, is_rgb=self._is_rgb, out=direct
+            data,
+            self.tile_shape,
+            tables=self._tables,
+            is_rgb=self._is_rgb,
+            out=out if is_direct else self._buffer(),
         )
-        if direct is None:
+        if not is_direct:
             out[:] = rgb[part.shift(-tile.y, -tile.x).slices]
+
+    def _buffer(self) -> Rgb | None:
+        """Return this thread's tile to decode into: fresh memory costs more than the copy."""
+        if max(self.tile_shape) > _LARGE_PX:
+            return None
+        if not hasattr(self._buffers, "rgb"):
+            self._buffers.rgb = np.empty((*self.tile_shape, 3), np.uint8)
+        rgb: Rgb = self._buffers.rgb
+        return rgb
 
 
 class RawPage(_Tiles):
@@ -203,7 +218,7 @@ class CodedPage(_Tiles):
         self._decode = page.decode
         # Only JPEG's decoder takes shared tables; the others take no such argument.
         self._tables = page.jpegtables
-        self._kept = _Kept() if max(self.tile_shape) > 1024 else None
+        self._kept = _Kept() if max(self.tile_shape) > _LARGE_PX else None
 
     def paste(self, place: Place, part: Box, out: Rgb) -> None:
         rgb = self._tile(place) if self._kept is None else self._kept.get(place, self._tile)
