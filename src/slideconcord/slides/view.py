@@ -161,11 +161,15 @@ class SlideView:
         return job
 
     def _count(self, key: TileKey, future: Future[Tile]) -> None:
-        decoded = not future.cancelled() and future.exception() is None
         with self._changed:
             self._counted.discard(key)
-            self.counters.tiles_decoded += decoded
-            self.counters.bytes_decoded += future.result().rgb.nbytes if decoded else 0
+            if future.cancelled():
+                return
+            if (error := future.exception()) is not None:
+                self.errors[key] = error
+                return
+            self.counters.tiles_decoded += 1
+            self.counters.bytes_decoded += future.result().rgb.nbytes
 
     def _drop(self, jobs: Iterable[Job]) -> None:
         dropped = sum(self._pyramid.cache.drop(job) for job in jobs)
@@ -175,12 +179,8 @@ class SlideView:
     def _ready(self, job: Job) -> Tile | None:
         """Return the tile of a job if it has come."""
         future = job.future
-        if not future.done() or future.cancelled():
-            return None
-        if (error := future.exception()) is not None:
-            self.errors[job.key] = error
-            return None
-        return future.result()
+        came = future.done() and not future.cancelled() and future.exception() is None
+        return future.result() if came else None
 
     def _arrived(self, generation: int, key: TileKey, future: Future[Tile]) -> None:
         if future.cancelled():
