@@ -1,0 +1,191 @@
+"""Finished tiles in, a growing map out: what is written when, so that a crash costs little.
+
+A chunk of the map is a pure function of the uint8 tiles that touch it. It is written when the
+last of them is done. Until then the parts that a tile contributes to unfinished chunks are kept
+beside the map (the *spool*), and the chunk may be shown with the tiles there are.
+
+Order for one tile: chunks it completes, its spool, then its line in the journal. A crash before
+the line costs that tile; whatever it wrote already is written again, the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from slideconcord.geometry import Box
+from slideconcord.segmentation.blend import Blend
+from slideconcord.segmentation.journal import Journal, NativeTile
+from slideconcord.segmentation.pyramid import CoarserLevels, read_chunk, write_chunk
+from slideconcord.segmentation.tiles import TileGrid
+
+Bytes = NDArray[np.uint8]
+Chunk = tuple[int, int]
+"""(chunk row, chunk column) of the finest level."""
+
+
+class Spool:
+    """Parts of finished tiles that unfinished chunks still need: one file a tile."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(exist_ok=True)
+        for cut_short in folder.glob("*.partial"):
+            cut_short.unlink()
+
+    def write(self, index: int, parts: Mapping[Chunk, Bytes]) -> None:
+        """Keep a tile's parts, safely on disk before the call returns."""
+        path = self._path(index)
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            named: dict[str, Any] = {_key(chunk): part for chunk, part in parts.items()}
+            np.savez(file, **named)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+
+    def open(self, index: int) -> Any:
+        """Return a context manager that gives parts by `_key`."""
+        return np.load(self._path(index), allow_pickle=False)
+
+    def drop(self, index: int) -> None:
+        self._path(index).unlink(missing_ok=True)
+
+    def _path(self, index: int) -> Path:
+        return self._folder / f"{index}.npz"
+
+
+class Composer:
+    """Writes the map of one run. Belongs to one thread."""
+
+    def __init__(
+        self, arrays: list[zarr.Array[Any]], grid: TileGrid, folder: Path, journal: Journal
+    ) -> None:
+        self._fine = arrays[0]
+        self._levels = CoarserLevels(arrays)
+        self._grid = grid
+        self._blend = Blend(grid)
+        self._spool = Spool(folder / "spool")
+        self._journal = journal
+        self._done = set(journal.done)
+        self._pixels = arrays[0].chunks[1]
+        self._waiting = self._count_waiting()
+        self._unshown: set[Chunk] = set()
+        self._restore()
+
+    def add(self, index: int, tile: Bytes, damaged: Iterable[NativeTile] = ()) -> None:
+        """Take in a finished tile (class, y, x); when this returns a crash cannot lose it."""
+        box = self._grid.box(index)
+        parts: dict[Chunk, Bytes] = {}
+        with ExitStack() as opened:
+            files: dict[int, Any] = {}
+            for chunk in self._chunks(box):
+                part = self._cut(tile, box, chunk)
+                if self._waiting[chunk] > 1:
+                    parts[chunk] = part
+                else:
+                    self._write(chunk, {index: part, **self._others(chunk, files, opened)})
+        if parts:
+            self._spool.write(index, parts)
+        self._journal.tile(index, damaged)
+        self._settle(index, box)
+        self._unshown.update(parts)
+
+    def show(self) -> None:
+        """Write what can be seen so far: unfinished chunks, and the coarser levels."""
+        with ExitStack() as opened:
+            files: dict[int, Any] = {}
+            for chunk in sorted(self._unshown):
+                self._write(chunk, self._others(chunk, files, opened))
+        self._unshown.clear()
+        self._levels.flush()
+        self._journal.levels()
+
+    def _settle(self, index: int, box: Box) -> None:
+        """Count a tile as done, and drop the spools that nothing waits for any more."""
+        self._done.add(index)
+        self._waiting[self._range(box)] -= 1
+        for neighbour in self._grid.touching(self._chunk_box(box)):
+            if neighbour in self._done and not self._waiting[self._range_of(neighbour)].any():
+                self._spool.drop(neighbour)
+
+    def _restore(self) -> None:
+        """Bring the coarser levels and what is shown up to what the journal says is done."""
+        for index in self._journal.done:
+            if not self._waiting[self._range_of(index)].any():
+                self._spool.drop(index)
+        for index in self._journal.done[self._journal.levels_hold :]:
+            for chunk in self._chunks(self._grid.box(index)):
+                if self._waiting[chunk]:
+                    self._unshown.add(chunk)
+                else:
+                    self._levels.push(0, *chunk, read_chunk(self._fine, *chunk))
+
+    def _write(self, chunk: Chunk, parts: Mapping[int, Bytes]) -> None:
+        block = self._blend(self._box_of(chunk), parts)
+        write_chunk(self._fine, *chunk, block)
+        self._levels.push(0, *chunk, block)
+        self._unshown.discard(chunk)
+
+    def _others(self, chunk: Chunk, files: dict[int, Any], opened: ExitStack) -> dict[int, Bytes]:
+        """Return the spooled parts of a chunk; ``files`` holds the spools opened so far."""
+        found = {}
+        for index in self._grid.touching(self._box_of(chunk)):
+            if index in self._done:
+                if index not in files:
+                    files[index] = opened.enter_context(self._spool.open(index))
+                found[index] = files[index][_key(chunk)]
+        return found
+
+    def _cut(self, tile: Bytes, box: Box, chunk: Chunk) -> Bytes:
+        inside = box.intersect(self._box_of(chunk)).shift(-box.y, -box.x)
+        return tile[:, *inside.slices]
+
+    def _count_waiting(self) -> NDArray[np.int32]:
+        """Return how many unfinished tiles touch each chunk."""
+        height, width = self._grid.shape
+        shape = (-(-height // self._pixels), -(-width // self._pixels))
+        waiting = np.zeros(shape, np.int32)
+        for index in range(len(self._grid)):
+            if index not in self._done:
+                waiting[self._range_of(index)] += 1
+        return waiting
+
+    def _box_of(self, chunk: Chunk) -> Box:
+        whole = Box(chunk[0] * self._pixels, chunk[1] * self._pixels, self._pixels, self._pixels)
+        return whole.intersect(Box(0, 0, *self._grid.shape))
+
+    def _range(self, box: Box) -> tuple[slice, slice]:
+        pixels = self._pixels
+        return (
+            slice(box.y // pixels, -(-box.stop_y // pixels)),
+            slice(box.x // pixels, -(-box.stop_x // pixels)),
+        )
+
+    def _range_of(self, index: int) -> tuple[slice, slice]:
+        return self._range(self._grid.box(index))
+
+    def _chunks(self, box: Box) -> list[Chunk]:
+        rows, columns = self._range(box)
+        return [
+            (row, column)
+            for row in range(rows.start, rows.stop)
+            for column in range(columns.start, columns.stop)
+        ]
+
+    def _chunk_box(self, box: Box) -> Box:
+        """Return ``box`` grown to whole chunks."""
+        rows, columns = self._range(box)
+        y, x = rows.start * self._pixels, columns.start * self._pixels
+        return Box(y, x, rows.stop * self._pixels - y, columns.stop * self._pixels - x)
+
+
+def _key(chunk: Chunk) -> str:
+    return f"{chunk[0]}_{chunk[1]}"

@@ -1,0 +1,176 @@
+"""A model ready to run: its description, its network, and one call from RGB to probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slideconcord.errors import ModelError, ParameterError
+from slideconcord.segmentation.model_files import (
+    find_models,
+    import_checkpoint,
+    list_models,
+    load_weights,
+    model_folder,
+    save_model,
+)
+from slideconcord.segmentation.networks import build
+from slideconcord.segmentation.spec import ModelSpec, read_spec
+
+__all__ = [
+    "Model",
+    "ModelSpec",
+    "find_models",
+    "import_checkpoint",
+    "list_models",
+    "load_model",
+    "save_model",
+]
+
+Tiles = NDArray[np.uint8]
+
+
+class Runner(Protocol):
+    """What computes: a plain function or a torch network."""
+
+    @property
+    def device(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    def moved(self, device: str, precision: str, /) -> Runner: ...
+    def probabilities(self, tiles: Tiles) -> NDArray[np.float32]: ...
+    def quantised(self, tiles: Tiles) -> NDArray[np.uint8]: ...
+
+
+class FunctionRunner:
+    """A plain function (y, x, 3) uint8 -> (class, y, x) float32, tile after tile."""
+
+    device = "cpu"
+    precision = "fp32"
+
+    def __init__(self, function: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None:
+        self._function = function
+
+    def moved(self, device: str, precision: str) -> FunctionRunner:
+        return self
+
+    def probabilities(self, tiles: Tiles) -> NDArray[np.float32]:
+        return np.stack([np.asarray(self._function(tile), np.float32) for tile in tiles])
+
+    def quantised(self, tiles: Tiles) -> NDArray[np.uint8]:
+        scores = self.probabilities(tiles)
+        np.multiply(scores, 255, out=scores)
+        # Conversion cuts off the fraction, which is the floor of what is not negative.
+        return np.clip(scores, 0, 255, out=scores).astype(np.uint8)
+
+
+class Model:
+    """A model that runs. Made by `load_model`, or from any function by `from_function`."""
+
+    def __init__(self, spec: ModelSpec, runner: Runner) -> None:
+        self.spec = spec
+        self._runner = runner
+
+    @classmethod
+    def from_function(
+        cls, spec: ModelSpec, function: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    ) -> Model:
+        """Wrap a function from RGB (y, x, 3) uint8 to probabilities (class, y, x) in 0..1."""
+        return cls(spec, FunctionRunner(function))
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the weights and everything else that changes a pixel."""
+        return self.spec.hash
+
+    @property
+    def device(self) -> str:
+        return self._runner.device
+
+    @property
+    def precision(self) -> str:
+        """fp32, bf16 or fp16: what the network's arithmetic runs in."""
+        return self._runner.precision
+
+    def on(self, device: str = "auto", precision: str = "auto") -> Model:
+        """Return the model on another device; both ``"auto"`` keeps it where it is."""
+        if device == precision == "auto":
+            return self
+        device = self.device if device == "auto" else device
+        return Model(self.spec, self._runner.moved(device, precision))
+
+    def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return probabilities (class, y, x) float32 of an image (y, x, 3) uint8.
+
+        Raises
+        ------
+        ParameterError
+            When the image is of another shape or dtype.
+        ModelError
+            When memory does not suffice.
+        """
+        return self.predict_batch(np.asarray(rgb)[None])[0]
+
+    def predict_batch(self, tiles: Tiles) -> NDArray[np.float32]:
+        """Return probabilities (n, class, y, x) of tiles (n, y, x, 3) uint8."""
+        return self._checked(self._runner.probabilities(self._tiles(tiles)), tiles)
+
+    def quantise_batch(self, tiles: Tiles) -> NDArray[np.uint8]:
+        """Return floor(255 p) as (n, class, y, x) uint8 of tiles (n, y, x, 3) uint8."""
+        return self._checked(self._runner.quantised(self._tiles(tiles)), tiles)
+
+    def _tiles(self, tiles: Tiles) -> Tiles:
+        if tiles.dtype != np.uint8 or tiles.ndim != 4 or tiles.shape[3] != 3 or not tiles.size:
+            raise ParameterError(
+                f"Model {self.name!r} takes RGB (y, x, 3) uint8, "
+                f"not {tiles.shape[1:]} {tiles.dtype}."
+            )
+        return tiles
+
+    def _checked(self, scores: NDArray[Any], tiles: Tiles) -> NDArray[Any]:
+        wanted = (len(tiles), len(self.spec.classes), *tiles.shape[1:3])
+        if scores.shape != wanted:
+            raise ModelError(
+                f"Model {self.name!r} answered with the shape {scores.shape[1:]} "
+                f"where (class, y, x) = {wanted[1:]} belongs.",
+                self.name,
+            )
+        return scores
+
+
+def load_model(name_or_folder: str | Path, device: str = "auto", precision: str = "auto") -> Model:
+    """Load a model by the name of a bundled or installed one, or from its folder.
+
+    Parameters
+    ----------
+    name_or_folder
+        A name that `list_models` gives, or a folder with ``model.json`` (and
+        ``weights.safetensors``).
+    device
+        ``"auto"`` takes CUDA, then MPS, then the CPU; or ``"cpu"``, ``"cuda:1"``, ``"mps"``.
+    precision
+        ``"auto"`` takes bf16 on CUDA where the GPU has it (fp16 where not), fp32 elsewhere.
+
+    Raises
+    ------
+    ModelError
+        When no such model exists, it is damaged, or the device is not there.
+    """
+    folder = model_folder(name_or_folder)
+    spec = read_spec(folder)
+    network = build(spec)
+    if spec.weights_sha256 is None and not hasattr(network, "load_state_dict"):
+        return Model.from_function(spec, network)
+    module: Any = network
+    load_weights(module, spec, folder)
+    from slideconcord.segmentation.torch_runner import TorchRunner
+
+    return Model(spec, TorchRunner(module, spec, device, precision))

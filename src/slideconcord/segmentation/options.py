@@ -1,0 +1,87 @@
+"""What a user can choose about a prediction: the one home of defaults, ranges and help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from slideconcord.errors import ParameterError
+from slideconcord.geometry import Box
+
+
+def _help(text: str, **limits: Any) -> dict[str, Any]:
+    return {"help": text, **limits}
+
+
+@dataclass(frozen=True, slots=True)
+class PredictOptions:
+    """Options of `predict`; None leaves the choice to the model or the machine.
+
+    Each field's metadata holds ``help`` and, where they apply, ``min``, ``max`` and ``choices``;
+    the command line and the Segment dock are made from them.
+    """
+
+    tile_px: int | None = field(
+        default=None,
+        metadata=_help(
+            "Side of a tile in pixels of the model. Networks with global pooling answer "
+            "differently on other sizes than their own.",
+            min=64,
+            max=16_384,
+        ),
+    )
+    overlap_px: int | None = field(
+        default=None,
+        metadata=_help(
+            "Least overlap of neighbouring tiles in pixels of the model.", min=0, max=8_192
+        ),
+    )
+    batch: int | None = field(
+        default=None,
+        metadata=_help(
+            "Tiles computed at once; chosen for the device when not given.", min=1, max=256
+        ),
+    )
+    device: str = field(
+        default="auto",
+        metadata=_help(
+            "Where to compute: auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:1, mps."
+        ),
+    )
+    precision: str = field(
+        default="auto",
+        metadata=_help(
+            "Arithmetic of the network: auto takes bf16 or fp16 on CUDA and fp32 elsewhere.",
+            choices=("auto", "fp32", "bf16", "fp16"),
+        ),
+    )
+    readers: int | None = field(
+        default=None,
+        metadata=_help(
+            "Threads that read and decode the slide; 2 to 8 by the processor.", min=1, max=64
+        ),
+    )
+    box: Box | None = field(
+        default=None, metadata=_help("Predict only this box of level-0 pixels.")
+    )
+    within_bounds: bool = field(
+        default=False,
+        metadata=_help("Predict only the part of the slide that its file names as scanned."),
+    )
+
+    def __post_init__(self) -> None:
+        for name, spec in self.__dataclass_fields__.items():
+            value = getattr(self, name)
+            if value is not None:
+                _check(name, value, spec.metadata)
+
+
+def _check(name: str, value: Any, limits: Any) -> None:
+    if "min" in limits and not limits["min"] <= value <= limits["max"]:
+        raise ParameterError(
+            f"{name}={value} is out of range: give {limits['min']} to {limits['max']}."
+        )
+    if "choices" in limits and value not in limits["choices"]:
+        raise ParameterError(
+            f"{name}={value!r} is not known. Choose {', '.join(limits['choices'])}."
+        )
