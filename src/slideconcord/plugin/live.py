@@ -14,14 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.geometry import Box
+from slideconcord.plugin.masks import cut_mask, pixel_area
 from slideconcord.slides.level import split_index
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
     from slideconcord.plugin.workspace import Cut
-    from slideconcord.segmentation.hysteresis import ThresholdIndex
-    from slideconcord.segmentation.probability import ProbabilityMap
+    from slideconcord.segmentation.probability import LevelArray, ProbabilityMap
+    from slideconcord.segmentation.threshold_index import ThresholdIndex
 
 Bytes = NDArray[np.uint8]
 TINY_PX = 48
@@ -71,11 +72,11 @@ def with_tiny_level(levels: list[LiveLevel]) -> list[LiveLevel]:
 
 def probability_levels(probability: ProbabilityMap) -> list[LiveLevel]:
     """Return the levels of a map, read from its store at every look."""
-    levels = []
-    for i in range(probability.level_count):
-        array = probability.level(i)
-        levels.append(LiveLevel(tuple(array.shape), lambda box, a=array: np.asarray(a[box.slices])))
-    return with_tiny_level(levels)
+    return with_tiny_level([_stored_level(array) for array in probability.levels()])
+
+
+def _stored_level(array: LevelArray) -> LiveLevel:
+    return LiveLevel(array.shape, lambda box: array[box.slices])
 
 
 class MaskSource:
@@ -91,6 +92,7 @@ class MaskSource:
         self.cut = cut
         self.outline = outline
         self.index: ThresholdIndex | None = None
+        self._pixel_um2 = pixel_area(probability)
         self.levels = with_tiny_level([self._level(i) for i in range(probability.level_count)])
 
     @property
@@ -112,16 +114,18 @@ class MaskSource:
         return np.ascontiguousarray((mask & ~inner)[box.shift(-wide.y, -wide.x).slices])
 
     def _level(self, level: int) -> LiveLevel:
-        shape = tuple(self.probability.level(level).shape)
-        return LiveLevel(shape, lambda box: self.read(level, box))
+        return LiveLevel(self.probability.level(level).shape, lambda box: self.read(level, box))
 
     def _mask(self, level: int, box: Box) -> NDArray[np.bool_]:
-        low, high = self.cut.thresholds.low, self.cut.thresholds.high
         if self.index is not None:
-            return self.index.mask(low, high, box, 2**level)
+            step = 2**level
+            part = Box(box.y * step, box.x * step, box.height * step, box.width * step)
+            part = part.intersect(Box(0, 0, *self.probability.shape))
+            return cut_mask(self.index, self.cut, self._pixel_um2, part, step)
         from slideconcord.segmentation.hysteresis import hysteresis  # loads numba: only now
 
         values = np.asarray(self.probability.level(level)[box.slices])
+        low, high = self.cut.thresholds.low, self.cut.thresholds.high
         return hysteresis(values, low, high) if values.size else np.zeros(values.shape, bool)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from qtpy.QtWidgets import QApplication
 
+from slideconcord.plugin.results import show_mask
 from slideconcord.plugin.streaming import Stream
 from slideconcord.plugin.tags import find_layer, tag_of
 from slideconcord.plugin.workspace import SlideEntry, Workspace
@@ -37,6 +39,7 @@ class Session:
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.layers.selection.events.active.connect(self._on_active)
+        self.workspace.entries.events.inserted.connect(self._on_entry)
         for layer in viewer.layers:
             self._adopt(layer)
         self._on_active()
@@ -54,6 +57,16 @@ class Session:
             stream.close()
         self._streams.clear()
         _sessions.pop(self.viewer, None)
+
+    def _on_entry(self, _index: int, entry: SlideEntry) -> None:
+        """Keep a mask that is shown true to its entry, whoever changes the thresholds."""
+        follow = partial(self._follow_cut, entry)
+        for signal in (entry.events.cut, entry.events.outline, entry.events.index):
+            signal.connect(follow)
+
+    def _follow_cut(self, entry: SlideEntry, _value: Any = None) -> None:
+        if find_layer(self.viewer.layers, entry.id, "mask") is not None:
+            show_mask(self.viewer, entry)
 
     def _on_inserted(self, event: Any) -> None:
         self._adopt(event.value)

@@ -12,8 +12,8 @@ from psygnal.containers import EventedList
 from slideconcord.segmentation.thresholds import Thresholds
 
 if TYPE_CHECKING:
-    from slideconcord.segmentation.hysteresis import ThresholdIndex
     from slideconcord.segmentation.probability import ProbabilityMap
+    from slideconcord.segmentation.threshold_index import ThresholdIndex
     from slideconcord.slides import Slide
 
 Status = Literal["idle", "running", "cancelling", "done", "cancelled", "failed"]
