@@ -26,6 +26,7 @@ _HOME = {
     "open_mask": "segmentation.mask",
     "find_regions": "segmentation.regions",
     "Annotation": "annotations",
+    "Annotations": "annotations",
     "read_annotations": "annotations",
     "write_annotations": "annotations",
     "Box": "geometry",
