@@ -7,7 +7,6 @@ One warm-up and five runs of new regions each; medians, and the range in bracket
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 import tempfile
@@ -65,7 +64,7 @@ def show(name: str, rates: list[float], than: float | None = None) -> float:
 def main(side: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = make_slide(Path(folder), side)
-        size = os.path.getsize(path)
+        size = path.stat().st_size
         print(f"{side} x {side} px, {size / 1e6:.0f} MB, {THREADS} threads, {REGION_PX} px regions")
         handle = openslide.OpenSlide(path)
 

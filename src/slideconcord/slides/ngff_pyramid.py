@@ -45,6 +45,7 @@ def create_pyramid(
     frame_scale_um: tuple[float, float],
     translate_um: tuple[float, float] = (0.0, 0.0),
     chunk_px: int = 512,
+    coarsest_px: int = COARSEST_PX,
     ngff: NgffVersion = "0.4",
     image_label: bool = False,
     name: str = "",
@@ -58,7 +59,7 @@ def create_pyramid(
         The folder to make; it must not exist, or be empty.
     shape_yx
         Height and width of the finest level in pixels. Levels halve (rounded up) until no side
-        exceeds 1024 px.
+        exceeds ``coarsest_px``.
     channels
         Names of the channels, giving arrays (c, y, x); None gives arrays (y, x).
     dtype
@@ -84,7 +85,7 @@ def create_pyramid(
             f"Labels are one integer per pixel: dtype {np.dtype(dtype)} and channels {channels!r} "
             "are not. Pass an integer dtype and channels=None, or image_label=False."
         )
-    shapes = level_shapes(shape_yx)
+    shapes = level_shapes(shape_yx, max(coarsest_px, 1))
     axes = ("y", "x") if channels is None else ("c", "y", "x")
     pyramid = _multiscales(len(shapes), axes, frame_scale_um, translate_um, name)
     metadata: dict[str, Any] = {"multiscales": [pyramid]}

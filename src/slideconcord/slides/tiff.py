@@ -24,6 +24,8 @@ class TiffReader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        if path.is_dir():
+            raise UnsupportedSlideError("a folder, not a TIFF file", path)
         try:
             file = PositionalFile(path)
         except OSError as error:
