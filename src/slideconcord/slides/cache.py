@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import cache
 from threading import Lock
@@ -148,16 +148,19 @@ class TileCache:
         self._pool.submit(function)
 
     def forget(self, owner: Hashable) -> None:
-        """Drop every tile and every waiting job of a slide."""
+        """Drop every tile and every queued job of a slide; wait for those being decoded."""
         with self._lock:
             for key in [key for key in self._tiles if key.owner == owner]:
                 self._bytes -= self._tiles.pop(key).rgb.nbytes
-            waiting = [j for k, j in self._jobs.items() if k.owner == owner and not j.started]
-            for job in waiting:
+            jobs = [job for key, job in self._jobs.items() if key.owner == owner]
+            queued = [job for job in jobs if not job.started]
+            for job in queued:
                 job.started = True
                 del self._jobs[job.key]
-        for job in waiting:
+        for job in queued:
             job.future.set_exception(SlideError("the slide was closed while it was being read"))
+        # Their reader may be closed next.
+        wait([job.future for job in jobs])
 
     def _look_up(self, key: TileKey) -> Tile | None:
         if key in self._tiles:

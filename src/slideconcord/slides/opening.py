@@ -90,10 +90,12 @@ def find_reader(path: Path, readers: Mapping[str, str]) -> SlideReader:
     tried: dict[str, str] = {}
     for name, place in readers.items():
         try:
-            return _reader_class(name, place)(path)
-        except SlideError as error:
+            return _reader_class(place)(path)
+        except OSError as error:  # SlideErrors are among them
             tried[name] = str(error)
         except (ImportError, AttributeError) as error:
+            if name in READERS:
+                raise
             tried[name] = f"cannot be loaded: {error}"
     reasons = "; ".join(f"{name}: {why}" for name, why in tried.items())
     raise UnsupportedSlideError(
@@ -101,7 +103,7 @@ def find_reader(path: Path, readers: Mapping[str, str]) -> SlideReader:
     )
 
 
-def _reader_class(name: str, place: str) -> type[SlideReader]:
+def _reader_class(place: str) -> type[SlideReader]:
     module, _, attribute = place.partition(":")
     return cast("type[SlideReader]", getattr(import_module(module), attribute))
 

@@ -14,9 +14,12 @@ import openslide
 from slideconcord.errors import DamagedSlideError, SlideError, UnsupportedSlideError
 from slideconcord.geometry import Box, Mpp
 from slideconcord.slides.reader import WHITE, NativeLevel, Rgb, SlideInfo
+from slideconcord.slides.tiff_tiles import TiffTiles
 
 _CACHE_BYTES = 256 << 20
 _TILE_PX = 256
+# Plain tiles of TIFF: decoding them directly is several times as fast as OpenSlide's canvas.
+_DIRECT = ("aperio", "generic-tiff")
 # Make and model only: serial numbers and names of users stay in the file.
 _SCANNER = (
     ("aperio.ScannerType",),
@@ -58,16 +61,22 @@ class OpenSlideReader:
         self._handle: openslide.OpenSlide | None = self._open()
         self._repair = Lock()
         self.info = describe(self._handle)
+        direct = self.info.vendor in _DIRECT
+        self._tiles = TiffTiles.match(self._file, self.info.levels) if direct else None
 
     def read(self, level: int, box: Box) -> Rgb:
         if self._handle is None:
             raise SlideError(f"{self._path.name} was closed.", self._path)
+        if self._tiles is not None:
+            return self._tiles.read(level, box)
         try:
             return self._read(self._handle, level, box)
         except openslide.OpenSlideError:
             return self._read_again(level, box)
 
     def associated_image(self, name: str) -> Rgb:
+        if name not in self.info.associated:
+            raise SlideError(f"{self._path.name} has no image {name!r}.", self._path)
         try:
             image = self._open().associated_images[name]
         except openslide.OpenSlideError as error:
@@ -79,6 +88,8 @@ class OpenSlideReader:
     def close(self) -> None:
         # Reads under way hold the handle; it closes when the last of them lets go.
         self._handle = None
+        if self._tiles is not None:
+            self._tiles.close()
 
     def _open(self) -> openslide.OpenSlide:
         try:
