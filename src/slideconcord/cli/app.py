@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Annotated, Any
 
 import typer
 
 from slideconcord import __version__
-from slideconcord.cli import annotate, demonstrate, doctor, look, models
+from slideconcord.cli import annotate, demonstrate, doctor, look, models, segment
 from slideconcord.cli.outcome import BAD_INPUT, STOPPED, StoppedError, complain, debugging
 from slideconcord.errors import SlideconcordError
 
@@ -26,6 +28,8 @@ app = typer.Typer(
 )
 app.command()(look.info)
 app.command()(look.view)
+app.command()(segment.segment)
+app.command()(segment.threshold)
 app.command()(annotate.convert)
 app.command()(look.sample)
 app.add_typer(models.app)
@@ -56,16 +60,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1, 2, or 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debugging.set(_take_debug(words))
-    _quiet_libraries(not debugging.get())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    with nullcontext() if debugging.get() else _quiet_libraries():
+        return _run(words)
+
+
+def _run(words: list[str]) -> int:
+    # Not app(...): that would put typer's own excepthook in place of ours.
+    command: Any = typer.main.get_command(app)
     try:
-        # Not app(...): that would put typer's own excepthook in place of ours.
-        command = typer.main.get_command(app)
         status = command(words or ["--help"], prog_name="slideconcord", standalone_mode=False) or 0
     except BrokenPipeError:
         return _leave_pipe()
     except typer.TyperException as error:
         if message := error.format_message():
-            complain(typer.TyperException(_with_help(message, words)))
+            complain(typer.TyperException(_with_help(message, words, command.commands)))
         return BAD_INPUT
     except (SlideconcordError, OSError, MemoryError) as error:
         complain(error)
@@ -87,28 +98,27 @@ def _take_debug(words: list[str]) -> bool:
     return found
 
 
-def _with_help(message: str, words: Sequence[str]) -> str:
+def _with_help(message: str, words: Sequence[str], commands: Container[str]) -> str:
     """Finish the parser's sentence with what to do."""
-    known = [word for word in words[:1] if word in app_commands()]
+    known = [word for word in words[:1] if word in commands]
     end = "" if message.endswith(("?", ".")) else "."
     return f"{message}{end} See: {' '.join(['slideconcord', *known])} --help"
 
 
-def app_commands() -> list[str]:
-    """Return the names of the subcommands."""
-    named = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
-    return [*named, *(group.name or "" for group in app.registered_groups)]
-
-
-def _quiet_libraries(quiet: bool) -> None:
+@contextmanager
+def _quiet_libraries() -> Iterator[None]:
     """Keep what libraries say of a broken file off stderr: the error's own line says it."""
-    if quiet:
+    disabled, hook = logging.root.manager.disable, sys.excepthook
+    sys.excepthook = _tell_bug
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         logging.disable(logging.CRITICAL)
-        sys.excepthook = _tell_bug
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+        try:
+            yield
+        finally:
+            logging.disable(disabled)
+    # Not reached when an unexpected error passes: it is told by our hook.
+    sys.excepthook = hook
 
 
 def _tell_bug(kind: type[BaseException], error: BaseException, _: object) -> None:

@@ -83,26 +83,23 @@ def check_device() -> Check:
     """A GPU is welcome, never needed."""
     if _version("torch") is None:
         return Check("device", "warn", "PyTorch is not installed", f"for a GPU: {_INSTALL}")
-    from slideconcord.segmentation.device import describe_device
+    from slideconcord.segmentation.device import choose_device, choose_precision
 
-    found = describe_device("auto")
-    return _ok_if(
-        not found.startswith("cpu"), "device", found, "works, slowly: a GPU is many times faster"
-    )
+    try:
+        device = choose_device()
+    except (ImportError, OSError) as error:
+        return Check("device", "warn", str(error), "see PyTorch above")
+    found = f"{device}, {choose_precision(device)}"
+    slow = "nothing: it works, but a GPU is many times faster for neural networks"
+    return _ok_if(device.type != "cpu", "device", found, slow)
 
 
 def check_models() -> Check:
     """The bundled models show that the package is whole."""
-    from slideconcord.segmentation.model import list_models
+    from slideconcord.segmentation.model_files import list_models
 
-    names = list(list_models())
-    return _ok_if(
-        bool(names),
-        "models",
-        ", ".join(map(str, names)) or "none",
-        "reinstall slideconcord",
-        "fail",
-    )
+    found = ", ".join(spec.name for spec in list_models())
+    return _ok_if(bool(found), "models", found or "none", "reinstall slideconcord", "fail")
 
 
 def check_napari() -> Check:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from slideconcord.cli import show
+from slideconcord.cli import screen, show
 from slideconcord.cli.options import Json, MppText, Out, read_mpp
 from slideconcord.cli.outcome import Inputs
 from slideconcord.errors import ParameterError
@@ -50,12 +50,10 @@ def view(
 
 
 def _show_window(paths: list[Path], mpp: str | None) -> None:
-    from slideconcord.cli.screen import require_window
+    with screen.window("view"):
+        from slideconcord.plugin.actions import view_slides
 
-    require_window("view")
-    from slideconcord.plugin.actions import view_slides
-
-    view_slides(paths, mpp=read_mpp(mpp))
+        view_slides(paths, mpp=read_mpp(mpp))
 
 
 def sample(
@@ -65,16 +63,20 @@ def sample(
     json: Json = False,
 ) -> None:
     """Write a virtual slide whose truth is known exactly."""
-    from slideconcord.samples import SAMPLES, write_sample
+    from slideconcord.samples import SAMPLES, sample_steps
 
     if list_all:
         listed = {key: str(what) for key, what in SAMPLES.items()}
         show.as_json(listed) if json else show.table(("sample", "what it is"), listed.items())
         return
-    if name not in SAMPLES:
+    if name is None or name not in SAMPLES:
         asked = "no sample was named" if name is None else f"there is no sample {name}"
         raise ParameterError(f"{asked}: the samples are {', '.join(SAMPLES)}.")
-    files = write_sample(name, out)
+    files = []
+    with show.progress(name) as advance:
+        for step in sample_steps(name, out):
+            advance(step.index, step.total)
+            files += [step.finished] if step.finished else []
     if json:
         show.as_json({"sample": name, "files": files})
     else:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from slideconcord.cli import show
@@ -11,13 +14,57 @@ app = typer.Typer(name="models", help="List, show and import models.", no_args_i
 
 
 @app.command("list")
-def list_models(json: Json = False) -> None:
-    """Name the models that come with slideconcord."""
-    from slideconcord.segmentation import model as models
+def list_command(json: Json = False) -> None:
+    """Name the models at hand: those that come with slideconcord, and your own."""
+    from slideconcord.segmentation.model_files import list_models
 
-    specs = [models.read_spec(name) for name in models.list_models()]
+    specs = list_models()
     if json:
         show.as_json([spec.model_dump(mode="json") for spec in specs])
         return
-    rows = [(spec.name, spec.version, f"{spec.mpp:g}", ", ".join(spec.classes)) for spec in specs]
-    show.table(("model", "version", "µm/px", "classes"), rows)
+    rows = [(s.name, s.version, f"{s.mpp:g}", ", ".join(s.classes), s.licence) for s in specs]
+    show.table(("model", "version", "µm/px", "classes", "licence"), rows)
+
+
+@app.command("info")
+def info_command(
+    model: Annotated[str, typer.Argument(help="A name from models list, or a folder.")],
+    json: Json = False,
+) -> None:
+    """Print what a model says of itself: input, classes, licence, training data."""
+    from slideconcord.segmentation.model_files import model_folder
+    from slideconcord.segmentation.spec import read_spec
+
+    folder = model_folder(model)
+    spec = read_spec(folder)
+    facts = {**spec.model_dump(mode="json"), "hash": spec.hash, "folder": str(folder)}
+    if json:
+        show.as_json(facts)
+    else:
+        show.facts(facts)
+
+
+@app.command("import")
+def import_command(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Weights: .safetensors, or a PyTorch checkpoint of tensors only.")
+    ],
+    spec: Annotated[Path, typer.Option(metavar="FILE", help="The model.json that describes it.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Model folder (default: your models)."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace a model that is there.")] = False,
+    json: Json = False,
+) -> None:
+    """Turn somebody's checkpoint into a model folder, without running any code in it."""
+    from slideconcord.segmentation.model_files import import_checkpoint, user_models
+    from slideconcord.segmentation.spec import SPEC_FILE, read_spec
+
+    described = read_spec(spec.parent if spec.name == SPEC_FILE else spec)
+    imported = import_checkpoint(checkpoint, described, out, overwrite=overwrite)
+    folder = out or user_models() / imported.name
+    if json:
+        show.as_json({"model": imported.name, "folder": folder, "hash": imported.hash})
+    else:
+        show.text(f"{imported.name} is in {folder}")

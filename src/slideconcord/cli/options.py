@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box, Mpp
+from slideconcord.segmentation.thresholds import Thresholds
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 MppText = Annotated[
@@ -22,14 +23,14 @@ BoxText = Annotated[
     str | None,
     typer.Option("--box", metavar="Y,X,H,W", help="Only this part, in level-0 pixels."),
 ]
-Low = Annotated[
-    float | None,
-    typer.Option("--low", help="Grow regions down to this probability, 0 to 1."),
+_THRESHOLDS = {field.name: field.metadata["help"] for field in fields(Thresholds)}
+ColourName = Annotated[
+    Literal["raw", "srgb"],
+    typer.Option("--colour", help="Pixels as stored, or through the slide's colour profile."),
 ]
-High = Annotated[
-    float | None,
-    typer.Option("--high", help="A region must somewhere exceed this probability, 0 to 1."),
-]
+Low = Annotated[float | None, typer.Option("--low", help=_THRESHOLDS["low"])]
+High = Annotated[float | None, typer.Option("--high", help=_THRESHOLDS["high"])]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there.")]
 MinArea = Annotated[
     float, typer.Option("--min-area-um2", min=0, help="Leave out smaller regions, in µm².")
 ]
@@ -41,7 +42,7 @@ def _numbers(text: str, option: str, example: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
         raise ParameterError(
-            f"{option} {text} is not numbers. Write {option} {example}."
+            f"{option} {text} is not made of numbers. Write {option} {example}."
         ) from error
 
 

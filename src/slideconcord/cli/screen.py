@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 from slideconcord.errors import SlideconcordError
@@ -38,11 +42,26 @@ def require_napari(command: str) -> None:
         )
 
 
-def require_window(command: str) -> None:
-    """Refuse where napari is not installed or no display is there."""
+@contextmanager
+def window(command: str) -> Iterator[None]:
+    """Refuse where no window can open; inside, libraries may speak: a person reads the window.
+
+    Raises
+    ------
+    SlideconcordError
+        When napari or a display is missing, with what to do.
+    """
     require_napari(command)
     if not has_screen():
         raise SlideconcordError(
             f"slideconcord {command} opens a window and there is no display. Run it on a desktop, "
             f"or through a virtual screen: xvfb-run -a slideconcord {command} ..."
         )
+    disabled = logging.root.manager.disable
+    logging.disable(logging.NOTSET)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            yield
+    finally:
+        logging.disable(disabled)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -30,6 +30,13 @@ def _console() -> Console:
     )
 
 
+def _print(renderable: RenderableType) -> None:
+    console = _console()
+    with console.capture() as captured:
+        console.print(renderable)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
 def as_json(value: Any) -> None:
     """Print the one JSON value of a command; non-ASCII is escaped, so that any pipe carries it."""
     print(json.dumps(value, indent=2, default=_plain))
@@ -45,7 +52,7 @@ def _plain(value: Any) -> Any:
 
 def text(line: str) -> None:
     """Print one line for a person."""
-    _console().print(line, soft_wrap=True)
+    print(line)
 
 
 def facts(values: Mapping[str, Any]) -> None:
@@ -56,7 +63,7 @@ def facts(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         if value not in (None, "", (), [], {}):
             grid.add_row(Text(name.replace("_", " ")), Text(_readable(value)))
-    _console().print(grid)
+    _print(grid)
 
 
 def _readable(value: Any) -> str:
@@ -67,11 +74,8 @@ def _readable(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name.replace('_', ' ')} {_readable(v)}" for name, v in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return (
-            "\n".join(map(_readable, value))
-            if value and isinstance(value[0], Mapping)
-            else (", ".join(map(_readable, value)))
-        )
+        separator = "\n" if value and isinstance(value[0], Mapping) else ", "
+        return separator.join(map(_readable, value))
     return str(value)
 
 
@@ -80,7 +84,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     grid = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
-    _console().print(grid)
+    _print(grid)
 
 
 class Advance(Protocol):

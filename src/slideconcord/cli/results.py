@@ -1,0 +1,98 @@
+"""The files a command leaves: where they go, and what is said of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slideconcord.cli import show
+from slideconcord.errors import OutputError, SlideError
+
+if TYPE_CHECKING:
+    from slideconcord.segmentation.mask import Mask
+    from slideconcord.segmentation.probability import ProbabilityMap
+    from slideconcord.segmentation.thresholds import Thresholds
+    from slideconcord.slides import Slide
+
+MASK_NAME, REGIONS_NAME = "mask.zarr", "regions.geojson"
+
+
+def folder_for(slide: Slide, out: Path) -> Path:
+    """Return the slide's own folder: by its name, or by name and content where that is taken."""
+    folder = out / slide.name
+    if _owner(folder) in (None, slide.fingerprint):
+        return folder
+    return out / f"{slide.name}-{slide.fingerprint[:8]}"
+
+
+def _owner(folder: Path) -> str | None:
+    """Return the fingerprint of the slide whose results a folder holds, if it holds any."""
+    from slideconcord.segmentation.probability import open_probability
+
+    try:
+        return open_probability(folder).slide_fingerprint
+    except (OutputError, SlideError):
+        return None
+
+
+def write_regions(
+    probability: ProbabilityMap,
+    thresholds: Thresholds,
+    folder: Path,
+    min_area_um2: float,
+    *,
+    overwrite: bool,
+) -> dict[str, Any]:
+    """Write mask and regions of a map; return what there is to say of them."""
+    from slideconcord.annotations import write_annotations
+    from slideconcord.segmentation.regions import find_regions
+
+    mask_path, regions_path = folder / MASK_NAME, folder / REGIONS_NAME
+    refuse_existing(mask_path, overwrite=overwrite)
+    refuse_existing(regions_path, overwrite=overwrite)
+    folder.mkdir(parents=True, exist_ok=True)
+    mask = _threshold(probability, thresholds, mask_path)
+    regions = find_regions(mask, min_area_um2=min_area_um2)
+    write_annotations(regions, regions_path, bounds=mask.slide_bounds)
+    return {
+        "low": thresholds.low,
+        "high": thresholds.high,
+        "regions": len(regions),
+        "area_um2": sum(region.measurements["Area um^2"] for region in regions),
+        "mask": mask_path,
+        "geojson": regions_path,
+    }
+
+
+def _threshold(probability: ProbabilityMap, thresholds: Thresholds, path: Path) -> Mask:
+    from slideconcord.segmentation.hysteresis import hysteresis_blocks
+
+    blocks = hysteresis_blocks(
+        probability, thresholds.low, thresholds.high, out=path, overwrite=True
+    )
+    with show.progress("thresholds") as advance:
+        while True:
+            try:
+                block = next(blocks)
+            except StopIteration as end:
+                return end.value
+            advance(block.done, block.total)
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Refuse to replace what is there.
+
+    Raises
+    ------
+    OutputError
+        When the path exists and ``overwrite`` is false.
+    """
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} is already there. Give another name, or --overwrite.", path)
+
+
+def tell(result: dict[str, Any]) -> None:
+    """Print for a person what `write_regions` returned."""
+    count, area = result["regions"], result["area_um2"] / 1e6
+    word = "region" if count == 1 else "regions"
+    show.text(f"{count} {word}, {area:.3f} mm², in {result['geojson']}")

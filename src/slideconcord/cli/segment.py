@@ -1,0 +1,142 @@
+"""Commands that make masks: segment (slide to regions) and threshold (probability to regions)."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from slideconcord.cli import show
+from slideconcord.cli.options import (
+    BoxText,
+    ColourName,
+    High,
+    Json,
+    Low,
+    MinArea,
+    MppText,
+    Out,
+    Overwrite,
+    read_box,
+    read_mpp,
+    with_fields,
+)
+from slideconcord.cli.outcome import Inputs, StoppedError
+from slideconcord.cli.results import folder_for, tell, write_regions
+from slideconcord.segmentation.options import PredictOptions
+from slideconcord.segmentation.thresholds import Thresholds
+
+if TYPE_CHECKING:
+    from slideconcord.segmentation.model import Model
+    from slideconcord.segmentation.probability import ProbabilityMap
+    from slideconcord.slides import Slide
+
+
+@with_fields(PredictOptions, "box")
+def segment(
+    slides: Annotated[list[Path], typer.Argument(help="Slides to segment.")],
+    out: Out,
+    model: Annotated[str, typer.Option("--model", "-m", help="A known name or a model folder.")],
+    mpp: MppText = None,
+    low: Low = None,
+    high: High = None,
+    min_area_um2: MinArea = 0.0,
+    box: BoxText = None,
+    colour: ColourName = "raw",
+    overwrite: Overwrite = False,
+    json: Json = False,
+    **settings: Any,
+) -> int:
+    """Segment slides: probability map, mask and regions, each slide in a folder of its own.
+
+    After a stop or a crash run the same command again: it goes on where it stopped.
+    """
+    from slideconcord.segmentation.model import load_model
+    from slideconcord.slides import open_slide
+
+    options = PredictOptions(box=read_box(box), **settings)
+    given_mpp = read_mpp(mpp)
+    network = load_model(model, options.device, options.precision)
+    thresholds = _thresholds(low, high, network.spec.low, network.spec.high)
+    inputs, results = Inputs(len(slides)), []
+    for path in slides:
+        with inputs.guard(path), open_slide(path, mpp=given_mpp, colour=colour) as slide:
+            folder = folder_for(slide, out)
+            probability = _predict(slide, network, folder, options, overwrite=overwrite)
+            found = write_regions(probability, thresholds, folder, min_area_um2, overwrite=True)
+            damaged = probability.provenance.get("damaged_tiles", [])
+            results.append({"slide": path, "folder": folder, "damaged_tiles": damaged, **found})
+            if not json:
+                _tell(slide, results[-1])
+    if json:
+        show.as_json({"slides": results, "failed": inputs.failed})
+    return inputs.status
+
+
+def _thresholds(
+    low: float | None, high: float | None, default_low: float, default_high: float
+) -> Thresholds:
+    return Thresholds(default_low if low is None else low, default_high if high is None else high)
+
+
+def _predict(
+    slide: Slide, model: Model, folder: Path, options: PredictOptions, *, overwrite: bool
+) -> ProbabilityMap:
+    """Predict with a progress bar; finished tiles survive a Ctrl-C."""
+    from slideconcord.segmentation.predict import predict_tiles
+    from slideconcord.segmentation.probability import open_probability
+
+    tiles = predict_tiles(slide, model, folder, options, overwrite=overwrite)
+    try:
+        with closing(tiles), show.progress(slide.name) as advance:
+            for tile in tiles:
+                advance(tile.done, tile.total)
+    except KeyboardInterrupt:
+        raise StoppedError(
+            f"stopped; finished tiles are kept in {folder}. Run the same command again to go on."
+        ) from None
+    return open_probability(folder)
+
+
+def _tell(slide: Slide, result: dict[str, Any]) -> None:
+    if result["folder"].name != slide.name:
+        show.text(f"another slide is called {slide.name} too: this one is {result['folder'].name}")
+    tell(result)
+    if damaged := result["damaged_tiles"]:
+        show.text(f"  {len(damaged)} damaged tiles were left out: see {result['folder']}/run.json")
+
+
+def threshold(
+    probability: Annotated[
+        Path, typer.Argument(help="A probability.zarr, or the folder that segment made.")
+    ],
+    out: Out,
+    low: Low = None,
+    high: High = None,
+    min_area_um2: MinArea = 0.0,
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Make mask and regions of a probability map with other thresholds; quick, no model runs."""
+    from slideconcord.segmentation.probability import open_probability
+
+    opened = open_probability(probability)
+    _require_complete(opened)
+    thresholds = _thresholds(low, high, opened.low, opened.high)
+    result = write_regions(opened, thresholds, out, min_area_um2, overwrite=overwrite)
+    if json:
+        show.as_json({"probability": probability, "folder": out, **result})
+    else:
+        tell(result)
+
+
+def _require_complete(probability: ProbabilityMap) -> None:
+    from slideconcord.errors import OutputError
+
+    if not probability.complete:
+        raise OutputError(
+            f"{probability.path} is not finished. Run the same segment command again to finish it.",
+            probability.path,
+        )
