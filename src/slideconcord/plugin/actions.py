@@ -21,7 +21,7 @@ from slideconcord.errors import MismatchError, ParameterError
 from slideconcord.geometry import Box
 from slideconcord.plugin.exporting import KINDS, Kind, export
 from slideconcord.plugin.layers import slide_layer
-from slideconcord.plugin.masks import index_map
+from slideconcord.plugin.masks import finish, index_map
 from slideconcord.plugin.results import show_mask, show_probability, take_map
 from slideconcord.plugin.segmenting import Clock, Progress, SegmentRequest, segment
 from slideconcord.plugin.session import session_of
@@ -87,12 +87,14 @@ def view_slides(paths: Iterable[PathLike], mpp: float | Sequence[float] | None =
 
 def open_docks(viewer: Any) -> list[Any]:
     """Open the Slide, Segment and Threshold docks of a window, as tabs; return the widgets."""
+    from qtpy.QtCore import QTimer
+
     names = ("Slide", "Segment", "Threshold")
     docks = [
         viewer.window.add_plugin_dock_widget("slideconcord", name, tabify=number > 0)
         for number, name in enumerate(names)
     ]
-    docks[0][0].raise_()
+    QTimer.singleShot(0, docks[0][0].raise_)  # a new tab comes to the front after this
     return [widget for _, widget in docks]
 
 
@@ -220,12 +222,3 @@ def export_results(
     steps = export(entry.slide, entry.probability, entry.cut, Path(folder), kinds, entry.index)
     files: list[Path] = finish(steps)
     return files
-
-
-def finish(steps: Generator[Any, None, Any]) -> Any:
-    """Run a generator to its end and return what it returns."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value

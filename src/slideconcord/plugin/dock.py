@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QCloseEvent, QShowEvent
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from slideconcord.plugin.session import Session, session_of
 from slideconcord.plugin.workspace import SlideEntry
@@ -14,7 +16,8 @@ from slideconcord.plugin.workspace import SlideEntry
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-DEFAULT_WIDTH = 300
+DEFAULT_WIDTH, FIELD_WIDTH = 310, 76
+LINK_COLOUR = "#5b9bd5"  # readable on dark and on light
 
 
 class Dock(QWidget):
@@ -95,7 +98,26 @@ def line(text: str = "", *, name: str = "") -> QLabel:
     """Return a label of wrapped, selectable text."""
     label = QLabel(text)
     label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setTextInteractionFlags(
+        Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.LinksAccessibleByMouse
+    )
+    label.setOpenExternalLinks(True)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     label.setObjectName(name)
     return label
+
+
+def narrow(widget: QWidget) -> QWidget:
+    """Let a field be as narrow as the dock wants it, whatever its longest text."""
+    if isinstance(widget, QComboBox):
+        widget.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        widget.setMinimumContentsLength(8)
+    widget.setMinimumWidth(FIELD_WIDTH)
+    widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return widget
+
+
+def link(text: str, folder: Path) -> str:
+    """Return a line that ends in a link to a folder."""
+    target = folder.resolve().as_uri()
+    return f'{escape(text)} <a style="color: {LINK_COLOUR}" href="{target}">Open folder</a>'

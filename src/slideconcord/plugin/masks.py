@@ -118,5 +118,14 @@ def facts_text(facts: MaskFacts | None) -> list[tuple[str, str]]:
     return [
         ("Area", f"{facts.area_mm2:.4g} mm²"),
         ("Regions", f"{facts.region_count:,}"),
-        ("Share", f"{100 * facts.share:.1f} % of the segmented area"),
+        ("Share", f"{100 * facts.share:.1f} % of the map"),
     ]
+
+
+def finish(steps: Generator[Any, None, Any]) -> Any:
+    """Run a generator to its end and return what it returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value

@@ -98,9 +98,9 @@ class Runner(QObject):
         elif job.result is None:
             self._tell(RunState("cancelled", run.done, run.total, kept(run)))
         else:
-            self._tell(RunState("done", run.total, run.total, f"Done. {job.result.path}"))
             show_probability(self._session.viewer, self.entry, job.result, self._model)
             take_map(self.entry, job.result)
+            self._tell(RunState("done", run.total, run.total, "Done."))
 
     def _tell(self, state: RunState) -> None:
         if self.entry is not None:

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 
 from slideconcord.errors import ModelError
 from slideconcord.geometry import Box
-from slideconcord.plugin.dock import Dock, line
+from slideconcord.plugin.dock import Dock, line, link, narrow
 from slideconcord.plugin.results import drawn_box, show_area
 from slideconcord.plugin.runner import Runner
 from slideconcord.plugin.segmenting import LEAST_BOX_PX, SegmentRequest, time_left
@@ -151,19 +151,20 @@ class SegmentDock(Dock):
         self.progress.setValue(run.done)
         self.progress.setFormat(f"{run.done} / {run.total} tiles" if run.total else "")
         self.state.setText(self._state_text(run, is_ours))
-        self.state.setToolTip(run.message)
 
     def _state_text(self, run: RunState, is_ours: bool) -> str:
         if self.entry is None:
             return "Open a slide first."
         if self.runner.is_running and not is_ours and self.runner.entry is not None:
             return f"{self.runner.entry.name} is being segmented."
+        if run.status == "done" and self.entry.probability is not None:
+            return link("Done. Tune it in the Threshold dock.", self.entry.probability.path.parent)
         return run.message or time_left(run.seconds_left)
 
     def _lay_out(self) -> None:
         model = QGroupBox("Model")
         column = QVBoxLayout(model)
-        column.addWidget(self.model)
+        column.addWidget(narrow(self.model))
         column.addWidget(self.about)
         self.body.addWidget(model)
         self.body.addWidget(self._area_group())
@@ -201,7 +202,7 @@ class SegmentDock(Dock):
         for key, text in DEVICES.items():
             self.device.addItem(text, key)
         self.device.setToolTip("Automatic takes CUDA, then MPS, then the CPU")
-        form.addRow("Compute on", self.device)
+        form.addRow("Compute on", narrow(self.device))
         row = QHBoxLayout()
         self.folder.setPlaceholderText("cache folder")
         self.folder.setClearButtonEnabled(True)
@@ -210,7 +211,7 @@ class SegmentDock(Dock):
         choose.setMaximumWidth(32)
         choose.setToolTip("Choose a folder for the results")
         choose.clicked.connect(self._choose_output)
-        row.addWidget(self.folder)
+        row.addWidget(narrow(self.folder))
         row.addWidget(choose)
         form.addRow("Save to", row)
         return group

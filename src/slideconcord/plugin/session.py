@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 from qtpy.QtWidgets import QApplication
 
+from slideconcord.plugin.keys import bind_keys
 from slideconcord.plugin.results import show_mask
 from slideconcord.plugin.streaming import Stream
 from slideconcord.plugin.tags import find_layer, tag_of
@@ -40,6 +41,7 @@ class Session:
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.layers.selection.events.active.connect(self._on_active)
         self.workspace.entries.events.inserted.connect(self._on_entry)
+        bind_keys(viewer, self.workspace)
         for layer in viewer.layers:
             self._adopt(layer)
         self._on_active()

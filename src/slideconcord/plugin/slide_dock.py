@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout
 
 from slideconcord.errors import SlideconcordError
-from slideconcord.plugin.dock import Dock, line
+from slideconcord.plugin.dock import Dock, line, narrow
 from slideconcord.plugin.layers import change_colour
 from slideconcord.plugin.minimap import Minimap
 from slideconcord.plugin.throttle import Throttle
@@ -65,7 +65,7 @@ class SlideDock(Dock):
         about.setLayout(self._facts)
         colour = QGroupBox("Colour")
         colours = QVBoxLayout(colour)
-        colours.addWidget(self.colour)
+        colours.addWidget(narrow(self.colour))
         colours.addWidget(self.problem)
         where = QGroupBox("Map")
         box = QVBoxLayout(where)

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QWidget
 from superqt import QLabeledDoubleRangeSlider
 
+from slideconcord.plugin.dock import narrow
 from slideconcord.segmentation.thresholds import Thresholds
 
 DECIMALS = 3
@@ -78,6 +79,7 @@ class ThresholdControls(QWidget):
         field.setSingleStep(about["step"])
         field.setDecimals(DECIMALS)
         field.setKeyboardTracking(False)
+        field.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)  # the slider has the steps
         field.setToolTip(about["help"])
         field.setAccessibleName(about["label"])
         return field
@@ -90,6 +92,6 @@ class ThresholdControls(QWidget):
             label = QLabel(field.accessibleName())
             label.setToolTip(field.toolTip())
             grid.addWidget(label, 1, column)
-            grid.addWidget(field, 1, column + 1)
+            grid.addWidget(narrow(field), 1, column + 1)
         grid.setColumnStretch(1, 1)
         grid.setColumnStretch(3, 1)

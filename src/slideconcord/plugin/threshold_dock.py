@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from slideconcord.errors import SlideconcordError
-from slideconcord.plugin.dock import Dock, line
+from slideconcord.plugin.dock import Dock, line, link, narrow
 from slideconcord.plugin.exporting import KINDS, Kind, export, export_files
 from slideconcord.plugin.indexing import Indexer
 from slideconcord.plugin.jobs import Job
@@ -168,7 +168,7 @@ class ThresholdDock(Dock):
         self.save.setEnabled(True)
         error = job.error
         if error is None:
-            self.state.setText(f"Exported to {job.result[0].parent}" if job.result else "")
+            self.state.setText(link("Exported.", job.result[0].parent) if job.result else "")
         else:
             self.state.setText(str(error))
             if not isinstance(error, SlideconcordError):
@@ -299,14 +299,14 @@ class ThresholdDock(Dock):
         column.addWidget(self.controls)
         form = QFormLayout()
         self.preset.setToolTip("Pairs of thresholds that have proved useful")
-        form.addRow("Preset", self.preset)
+        form.addRow("Preset", narrow(self.preset))
         self.min_area.setRange(0, LARGEST_AREA_UM2)
         self.min_area.setDecimals(0)
         self.min_area.setSingleStep(100)
         self.min_area.setSuffix(" µm²")
         self.min_area.setKeyboardTracking(False)
         self.min_area.setToolTip("Smaller regions are left out")
-        form.addRow("Smallest region", self.min_area)
+        form.addRow("Smallest region", narrow(self.min_area))
         column.addLayout(form)
         row = QHBoxLayout()
         for button, tip in (
@@ -315,7 +315,7 @@ class ThresholdDock(Dock):
             (self.reset, "Go to the model's own thresholds"),
         ):
             button.setToolTip(tip)
-            row.addWidget(button)
+            row.addWidget(narrow(button))
         column.addLayout(row)
         return group
 
@@ -350,4 +350,4 @@ class ThresholdDock(Dock):
 
 
 def _pair(thresholds: Thresholds) -> str:
-    return f"{thresholds.low:.2g} – {thresholds.high:.2g}"
+    return f"{thresholds.low:.2g}–{thresholds.high:.2g}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -44,6 +44,15 @@ class Cut:
     thresholds: Thresholds = field(default_factory=Thresholds)
     min_area_um2: float = 0.0
     """Regions smaller than this are not exported, counted or shown."""
+
+    def nudged(self, name: Literal["low", "high"], by: float) -> Cut:
+        """Return a cut with one threshold moved; it stops at 0, at 1 and at the other one."""
+        low, high = self.thresholds.low, self.thresholds.high
+        if name == "low":
+            low = min(max(round(low + by, 6), 0.0), high)
+        else:
+            high = max(min(round(high + by, 6), 1.0), low)
+        return replace(self, thresholds=Thresholds(low, high))
 
 
 @dataclass(frozen=True, slots=True)
