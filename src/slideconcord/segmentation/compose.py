@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from slideconcord.geometry import Box
 from slideconcord.segmentation.blend import Blend
+from slideconcord.segmentation.chunks import Bytes, ChunkedArray
 from slideconcord.segmentation.journal import Journal, NativeTile
-from slideconcord.segmentation.pyramid import CoarserLevels, read_chunk, write_chunk
+from slideconcord.segmentation.pyramid import CoarserLevels
 from slideconcord.segmentation.tiles import TileGrid
 
-Bytes = NDArray[np.uint8]
 Chunk = tuple[int, int]
 """(chunk row, chunk column) of the finest level."""
 
@@ -66,7 +66,12 @@ class Composer:
     """Writes the map of one run. Belongs to one thread."""
 
     def __init__(
-        self, arrays: list[zarr.Array[Any]], grid: TileGrid, folder: Path, journal: Journal
+        self,
+        arrays: list[ChunkedArray],
+        grid: TileGrid,
+        folder: Path,
+        journal: Journal,
+        writers: int = 1,
     ) -> None:
         self._fine = arrays[0]
         self._levels = CoarserLevels(arrays)
@@ -75,7 +80,9 @@ class Composer:
         self._spool = Spool(folder / "spool")
         self._journal = journal
         self._done = set(journal.done)
-        self._pixels = arrays[0].chunks[1]
+        self._pixels = arrays[0].chunk_px
+        self._writers = writers
+        self._pool = ThreadPoolExecutor(writers, thread_name_prefix="slideconcord-write")
         self._waiting = self._count_waiting()
         self._unshown: set[Chunk] = set()
         self._restore()
@@ -84,6 +91,7 @@ class Composer:
         """Take in a finished tile (class, y, x); when this returns a crash cannot lose it."""
         box = self._grid.box(index)
         parts: dict[Chunk, Bytes] = {}
+        whole: dict[Chunk, dict[int, Bytes]] = {}
         with ExitStack() as opened:
             files: dict[int, Any] = {}
             for chunk in self._chunks(box):
@@ -91,7 +99,8 @@ class Composer:
                 if self._waiting[chunk] > 1:
                     parts[chunk] = part
                 else:
-                    self._write(chunk, {index: part, **self._others(chunk, files, opened)})
+                    whole[chunk] = {index: part, **self._others(chunk, files, opened)}
+        self._write(whole)
         if parts:
             self._spool.write(index, parts)
         self._journal.tile(index, damaged)
@@ -102,11 +111,13 @@ class Composer:
         """Write what can be seen so far: unfinished chunks, and the coarser levels."""
         with ExitStack() as opened:
             files: dict[int, Any] = {}
-            for chunk in sorted(self._unshown):
-                self._write(chunk, self._others(chunk, files, opened))
-        self._unshown.clear()
+            parts = {chunk: self._others(chunk, files, opened) for chunk in sorted(self._unshown)}
+        self._write(parts)
         self._levels.flush()
         self._journal.levels()
+
+    def close(self) -> None:
+        self._pool.shutdown()
 
     def _settle(self, index: int, box: Box) -> None:
         """Count a tile as done, and drop the spools that nothing waits for any more."""
@@ -126,13 +137,20 @@ class Composer:
                 if self._waiting[chunk]:
                     self._unshown.add(chunk)
                 else:
-                    self._levels.push(0, *chunk, read_chunk(self._fine, *chunk))
+                    self._levels.push(0, *chunk, self._fine.read(*chunk))
 
-    def _write(self, chunk: Chunk, parts: Mapping[int, Bytes]) -> None:
-        block = self._blend(self._box_of(chunk), parts)
-        write_chunk(self._fine, *chunk, block)
-        self._levels.push(0, *chunk, block)
-        self._unshown.discard(chunk)
+    def _write(self, parts: Mapping[Chunk, Mapping[int, Bytes]]) -> None:
+        """Blend and write chunks, several at a time, each by one thread."""
+
+        def write(chunk: Chunk) -> Bytes:
+            block = self._blend(self._box_of(chunk), parts[chunk])
+            self._fine.write(*chunk, block)
+            return block
+
+        each = map if self._writers == 1 else self._pool.map
+        for chunk, block in zip(parts, each(write, parts), strict=True):
+            self._levels.push(0, *chunk, block)
+            self._unshown.discard(chunk)
 
     def _others(self, chunk: Chunk, files: dict[int, Any], opened: ExitStack) -> dict[int, Bytes]:
         """Return the spooled parts of a chunk; ``files`` holds the spools opened so far."""
@@ -150,9 +168,7 @@ class Composer:
 
     def _count_waiting(self) -> NDArray[np.int32]:
         """Return how many unfinished tiles touch each chunk."""
-        height, width = self._grid.shape
-        shape = (-(-height // self._pixels), -(-width // self._pixels))
-        waiting = np.zeros(shape, np.int32)
+        waiting = np.zeros(self._fine.chunk_shape, np.int32)
         for index in range(len(self._grid)):
             if index not in self._done:
                 waiting[self._range_of(index)] += 1

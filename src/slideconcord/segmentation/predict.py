@@ -146,7 +146,9 @@ def _run(plan: Plan, out: Path, focus: Focus, overwrite: bool) -> Tiles:
     with _told(out), Run(out, plan, overwrite=overwrite) as run:
         if run.finished:
             return run.map()
-        composer = Composer(run.arrays, plan.grid, run.state, run.journal)
+        # Compressing needs far less than computing on a CPU; a GPU is another matter.
+        writers = min(max((os.cpu_count() or 2) // 4, 1), 8)
+        composer = Composer(run.arrays, plan.grid, run.state, run.journal, writers)
         done, total = len(run.journal.done), len(plan.grid)
         pipeline = _start(plan, composer, run, focus)
         try:
@@ -155,6 +157,7 @@ def _run(plan: Plan, out: Path, focus: Focus, overwrite: bool) -> Tiles:
                 yield FinishedTile(index, total, done, plan.grid.box(index))
         finally:
             pipeline.close()
+            composer.close()
         return run.finish()
 
 

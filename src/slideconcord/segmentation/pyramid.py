@@ -5,13 +5,10 @@ Chunks that change are kept in memory and written together; what is kept is boun
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import zarr
-from numpy.typing import NDArray
 
-Bytes = NDArray[np.uint8]
+from slideconcord.segmentation.chunks import Bytes, ChunkedArray
+
 Place = tuple[int, int, int]
 """(level, chunk row, chunk column)."""
 
@@ -29,12 +26,12 @@ def halve(block: Bytes) -> Bytes:
 class CoarserLevels:
     """Levels 1 and up of a pyramid of arrays (class, y, x) that share one chunk size."""
 
-    def __init__(self, arrays: list[zarr.Array[Any]], kept_bytes: int = _KEPT_BYTES) -> None:
+    def __init__(self, arrays: list[ChunkedArray], kept_bytes: int = _KEPT_BYTES) -> None:
         self._arrays = arrays
-        self._chunk = arrays[0].chunks[1]
+        self._chunk = arrays[0].chunk_px
         self._kept: dict[Place, Bytes] = {}
         self._changed: set[Place] = set()
-        self._most = max(kept_bytes // (self._chunk**2 * arrays[0].shape[0]), 4)
+        self._most = max(kept_bytes // (self._chunk**2 * arrays[0].classes), 4)
 
     def push(self, level: int, row: int, column: int, chunk: Bytes) -> None:
         """Take in a chunk (class, y, x) of ``level``; its parent changes in memory."""
@@ -57,7 +54,7 @@ class CoarserLevels:
 
     def _write(self, place: Place) -> None:
         level, row, column = place
-        write_chunk(self._arrays[level], row, column, self._kept[place])
+        self._arrays[level].write(row, column, self._kept[place])
         self._changed.discard(place)
         self.push(level, row, column, self._kept[place])
 
@@ -70,19 +67,5 @@ class CoarserLevels:
             if oldest in self._changed:
                 self._write(oldest)
             self._kept.pop(oldest, None)
-        self._kept[place] = read_chunk(self._arrays[place[0]], *place[1:])
+        self._kept[place] = self._arrays[place[0]].read(*place[1:])
         return self._kept[place]
-
-
-def read_chunk(array: zarr.Array[Any], row: int, column: int) -> Bytes:
-    """Return a chunk column (class, y, x) of an array; at the border it is smaller."""
-    chunk = array.chunks[1]
-    y, x = row * chunk, column * chunk
-    return np.array(array[:, y : y + chunk, x : x + chunk], np.uint8)
-
-
-def write_chunk(array: zarr.Array[Any], row: int, column: int, block: Bytes) -> None:
-    """Write a whole chunk column (class, y, x), each chunk at once or not at all."""
-    chunk = array.chunks[1]
-    y, x = row * chunk, column * chunk
-    array[:, y : y + block.shape[1], x : x + block.shape[2]] = block

@@ -12,10 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import zarr
-
 from slideconcord.errors import OutputError
 from slideconcord.provenance import record
+from slideconcord.segmentation.chunks import ChunkedArray
 from slideconcord.segmentation.journal import Journal
 from slideconcord.segmentation.lock import FolderLock
 from slideconcord.segmentation.plan import Plan
@@ -133,10 +132,8 @@ class Run:
         self.state.mkdir(exist_ok=True)
         self.journal = Journal(self.state / _JOURNAL_NAME, self._plan.key)
         where = partial if partial.is_dir() else self.out / MAP_NAME
-        self.arrays: list[zarr.Array[Any]] = [
-            zarr.open_array(where / str(level), mode="r+")
-            for level in range(len(read_multiscale(where).arrays))
-        ]
+        count = len(read_multiscale(where).arrays)
+        self.arrays = [ChunkedArray(where / str(level)) for level in range(count)]
 
     def _create(self, partial: Path) -> None:
         plan = self._plan
