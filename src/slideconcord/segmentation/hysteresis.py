@@ -27,12 +27,30 @@ from slideconcord.segmentation.components import (
     paint_block,
 )
 from slideconcord.segmentation.mask import BLOCK_PX, Mask, block_boxes, open_mask, writing
-from slideconcord.segmentation.thresholds import PRESETS, Preset, Thresholds
+from slideconcord.segmentation.threshold_build import index_blocks, index_thresholds
+from slideconcord.segmentation.threshold_index import ThresholdIndex
+from slideconcord.segmentation.thresholds import (
+    PRESETS,
+    Preset,
+    Thresholds,
+    check_fractions,
+    check_map,
+)
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.probability import ProbabilityMap
 
-__all__ = ["PRESETS", "FinishedBlock", "Preset", "Thresholds", "hysteresis", "hysteresis_blocks"]
+__all__ = [
+    "PRESETS",
+    "FinishedBlock",
+    "Preset",
+    "ThresholdIndex",
+    "Thresholds",
+    "hysteresis",
+    "hysteresis_blocks",
+    "index_blocks",
+    "index_thresholds",
+]
 
 Bools = NDArray[np.bool_]
 Map = Any  # (y, x), uint8 or float: numpy, or anything that slices like it
@@ -231,30 +249,6 @@ def comparison(
         return block > low, block > high
 
     return compare
-
-
-def check_map(values: Map) -> None:
-    """Refuse what is no probability map (y, x), uint8 or float, of at least one pixel."""
-    shape, dtype = tuple(values.shape), np.dtype(values.dtype)
-    if len(shape) != 2 or 0 in shape:
-        raise ParameterError(
-            f"A probability map is a plane (y, x) of at least one pixel, not {shape}: "
-            "choose one class, for example rows[-1]."
-        )
-    if dtype != np.uint8 and dtype.kind != "f":
-        raise ParameterError(
-            f"A probability map holds uint8 (0 to 255) or floats (0 to 1), not {dtype}: convert it."
-        )
-
-
-def check_fractions(block: NDArray[Any]) -> None:
-    """Refuse floats that are no probabilities."""
-    # Comparisons with NaN are false, so NaN is caught too.
-    if not (block.min() >= 0 and block.max() <= 1):
-        raise ParameterError(
-            f"The map holds values from {block.min():g} to {block.max():g}, but probabilities lie "
-            "from 0 to 1 and are never NaN: scale or repair the map first."
-        )
 
 
 def _in_threads(

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from slideconcord.errors import MismatchError, ParameterError
 
 # 0.6 * 255 is a hair below 153 in binary; far less than any slider's step closes the gap.
@@ -88,3 +91,27 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         ),
     }
 )
+
+
+def check_map(values: Any) -> None:
+    """Refuse what is no probability map (y, x), uint8 or float, of at least one pixel."""
+    shape, dtype = tuple(values.shape), np.dtype(values.dtype)
+    if len(shape) != 2 or 0 in shape:
+        raise ParameterError(
+            f"A probability map is a plane (y, x) of at least one pixel, not {shape}: "
+            "choose one class, for example rows[-1]."
+        )
+    if dtype != np.uint8 and dtype.kind != "f":
+        raise ParameterError(
+            f"A probability map holds uint8 (0 to 255) or floats (0 to 1), not {dtype}: convert it."
+        )
+
+
+def check_fractions(block: NDArray[Any]) -> None:
+    """Refuse floats that are no probabilities."""
+    # Comparisons with NaN are false, so NaN is caught too.
+    if not (block.min() >= 0 and block.max() <= 1):
+        raise ParameterError(
+            f"The map holds values from {block.min():g} to {block.max():g}, but probabilities lie "
+            "from 0 to 1 and are never NaN: scale or repair the map first."
+        )
