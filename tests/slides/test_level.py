@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from fake_slides import array_slide, noise
 from slideconcord.geometry import Box, Mpp
-from slideconcord.slides.level import chunk_side, chunks_of, plan_levels, split_index
+from slideconcord.slides.level import split_index
+from slideconcord.slides.plan import chunk_side, chunks_of, plan_levels
 from slideconcord.slides.pyramid import halve, hatch
 from slideconcord.slides.reader import NativeLevel
 

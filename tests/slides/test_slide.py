@@ -13,6 +13,7 @@ from fake_slides import ArrayReader, array_slide, noise
 from slideconcord.errors import DamagedSlideError, ParameterError, SlideError
 from slideconcord.geometry import Box, Mpp
 from slideconcord.slides import Slide, TileCache
+from slideconcord.slides.sampling import Sampler
 
 IMAGE = noise(900, 1100)
 SLIDE = array_slide(IMAGE)
@@ -116,6 +117,19 @@ def test_read_region_mpp_has_as_many_pixels_as_fit():
     assert SLIDE.read_region_mpp(Box(0, 0, 3, 1), 5.0).shape == (1, 1, 3)
     assert SLIDE.grid_shape(1.0) == (450, 550)
     assert SLIDE.grid_shape((1.0, 0.5), Box(0, 0, 10, 10)) == (5, 10)
+
+
+@pytest.mark.parametrize("mpp", [1.0, 1.3])
+def test_large_boxes_are_made_band_by_band(monkeypatch, mpp):
+    box = Box(5, 5, 300, 200)
+    whole = SLIDE.read_grid(mpp, box)
+    monkeypatch.setattr("slideconcord.slides.sampling._BAND_PX", 3000)
+    reads = []
+    at_level = Sampler.at_level
+    monkeypatch.setattr(Sampler, "at_level", lambda *a: reads.append(a[2].area) or at_level(*a))
+    assert np.array_equal(SLIDE.read_grid(mpp, box), whole)
+    assert len(reads) > 20
+    assert max(reads) < 6000
 
 
 def test_read_region_mpp_starts_where_the_box_does():

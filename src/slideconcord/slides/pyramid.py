@@ -12,7 +12,7 @@ import numpy as np
 from slideconcord.errors import DamagedSlideError
 from slideconcord.geometry import Box
 from slideconcord.slides.cache import Build, Job, NativeTile, Tile, TileCache, TileKey
-from slideconcord.slides.level import LevelPlan, chunks_of
+from slideconcord.slides.plan import LevelPlan, chunks_of
 from slideconcord.slides.reader import Rgb, SlideReader
 
 _owners = count()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from math import ceil, floor
+from math import floor
 from typing import Any
 
 import cv2
@@ -16,7 +16,6 @@ from slideconcord.slides.reader import Rgb
 
 # Pixel sizes this close are the same: pixels are picked, not mixed.
 SAME_STEP = 1e-3
-_INTEGER = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,8 @@ class Taps:
 
     @property
     def stop(self) -> int:
-        return int(self.first[-1]) + self.shares.shape[1]
+        """Return the end of the last old pixel that has a share."""
+        return int(self.first[-1]) + int(np.flatnonzero(self.shares[-1])[-1]) + 1
 
 
 def area_taps(start: float, step: float, count: int) -> Taps:
@@ -127,8 +127,3 @@ def _area_mean(rgb: Any, first_y: Any, share_y: Any, first_x: Any, share_x: Any,
 def grid_count(extent: float, step: float) -> int:
     """Return how many whole new pixels fit into an extent, at least 1."""
     return max(floor(extent / step + 1e-6), 1)
-
-
-def covering(start: float, stop: float) -> tuple[int, int]:
-    """Return the whole old pixels that an interval touches."""
-    return floor(start + _INTEGER), ceil(stop - _INTEGER)

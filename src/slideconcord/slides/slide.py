@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from math import ceil
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -14,11 +13,14 @@ from slideconcord.errors import DamagedSlideError, ParameterError, SlideError
 from slideconcord.geometry import Box, Mpp
 from slideconcord.slides.cache import NativeTile, Tile, TileCache, shared_cache
 from slideconcord.slides.colour import Colour, colour_transform
+from slideconcord.slides.description import describe_slide
 from slideconcord.slides.fingerprint import fingerprint
-from slideconcord.slides.level import Level, plan_levels
-from slideconcord.slides.pyramid import Pyramid, paste
+from slideconcord.slides.level import Level
+from slideconcord.slides.plan import plan_levels
+from slideconcord.slides.pyramid import Pyramid
 from slideconcord.slides.reader import Rgb, SlideInfo, SlideReader
-from slideconcord.slides.resample import SAME_STEP, area_taps, grid_count, resample
+from slideconcord.slides.resample import SAME_STEP, grid_count
+from slideconcord.slides.sampling import Sampler
 
 if TYPE_CHECKING:
     from slideconcord.slides.store import SlideStore
@@ -67,6 +69,7 @@ class Slide:
         self._reader = reader
         plans = plan_levels(self.info.levels)
         self.pyramid = Pyramid(reader, plans, cache or shared_cache(), transform, self.background)
+        self._sampler = Sampler(self.pyramid, self.shape, self.background)
         self.levels = tuple(Level(self, i, plan) for i, plan in enumerate(plans))
         self.native_levels = tuple(level for level in self.levels if level.native is not None)
 
@@ -142,7 +145,7 @@ class Slide:
             When a tile cannot be decoded and ``on_damage`` is ``"raise"``; with ``"mark"`` such
             a tile is background and listed in `damaged`.
         """
-        return self._checked(self._read(self.level(level), box), on_damage)
+        return self._checked(self._sampler.at_level(self.level(level).index, box), on_damage)
 
     def read_region_mpp(
         self, box: Box, mpp: float | tuple[float, float] | Mpp, *, on_damage: OnDamage = "raise"
@@ -161,7 +164,7 @@ class Slide:
         """
         step_y, step_x = (1.0 if abs(f - 1) < SAME_STEP else f for f in self.grid_step(mpp))
         shape = grid_count(box.height, step_y), grid_count(box.width, step_x)
-        tile = self._resampled(box.y, box.x, (step_y, step_x), shape)
+        tile = self._sampler.at_step(box.y, box.x, (step_y, step_x), shape)
         return self._checked(tile, on_damage)
 
     def read_grid(
@@ -181,8 +184,8 @@ class Slide:
         ParameterError, DamagedSlideError
             As `read_region_mpp`.
         """
-        step_y, step_x = self.grid_step(mpp)
-        tile = self._resampled(box_px.y * step_y, box_px.x * step_x, (step_y, step_x), box_px.shape)
+        step_y, step_x = step = self.grid_step(mpp)
+        tile = self._sampler.at_step(box_px.y * step_y, box_px.x * step_x, step, box_px.shape)
         return self._checked(tile, on_damage)
 
     def grid_step(self, mpp: float | tuple[float, float] | Mpp) -> tuple[float, float]:
@@ -212,14 +215,11 @@ class Slide:
 
     def overview(self, max_px: int = 1024) -> Rgb:
         """Return the slide itself, never its macro image, with at most ``max_px`` a side."""
-        fine = [level for level in self.levels if max(level.shape) >= max_px] or self.levels[:1]
-        level = fine[-1]
-        shrink = max(max(level.shape) / max_px, 1.0)
-        if shrink == 1.0:
-            return self._read(level, level.box).rgb
-        rows, columns = (area_taps(0, shrink, grid_count(side, shrink)) for side in level.shape[:2])
-        box = Box(0, 0, rows.stop, columns.stop)
-        return resample(self._read(level, box).rgb, rows, columns)
+        shrink = max(max(self.shape) / max_px, 1.0)
+        # averaged levels, too: a picture of all must not decode level 0 anew
+        fine = [level.index for level in self.levels if max(level.downsample) <= shrink]
+        shape = grid_count(self.shape[0], shrink), grid_count(self.shape[1], shrink)
+        return self._sampler.from_level(fine[-1], 0, 0, (shrink, shrink), shape).rgb
 
     def associated_image(self, name: str, *, allow_label: bool = False) -> Rgb:
         """Return an image stored beside the slide; label and macro only when allowed.
@@ -242,31 +242,7 @@ class Slide:
 
     def description(self) -> dict[str, Any]:
         """Return the facts of the slide as plain values; nothing that could name a patient."""
-        srgb = self.info.icc_profile is not None
-        return {
-            "name": self.name,
-            "format": self.info.format,
-            "vendor": self.vendor,
-            "scanner": self.scanner,
-            "objective_power": self.info.objective_power,
-            "shape": list(self.shape),
-            "mpp": list(self.mpp),
-            "mpp_source": self.mpp_source,
-            "bounds": [*self.bounds.shape] if self.bounds else None,
-            "background": list(self.background),
-            "icc_profile": srgb,
-            "colour": self.colour if srgb or self.colour == "raw" else "srgb (no profile: as raw)",
-            "levels": [
-                {
-                    "shape": list(level.shape[:2]),
-                    "downsample": list(level.downsample),
-                    "tile": list(level.tile_shape),
-                    "native": level.native is not None,
-                }
-                for level in self.levels
-            ],
-            "fingerprint": self.fingerprint,
-        }
+        return describe_slide(self)
 
     def close(self) -> None:
         """Let go of the file and of every decoded tile."""
@@ -299,53 +275,3 @@ class Slide:
                 tiles,
             )
         return tile.rgb
-
-    def _read(self, level: Level, box: Box) -> Tile:
-        inside = box.intersect(level.box)
-        if inside == box:
-            return self.pyramid.read(level.index, box)
-        out = np.empty((*box.shape, 3), np.uint8)
-        out[:] = self.background
-        if not inside.area:
-            return Tile(out)
-        tile = self.pyramid.read(level.index, inside)
-        paste(out, box, tile.rgb, inside)
-        self._extend_edge(out, box, level, inside)
-        return Tile(out, tile.damaged)
-
-    def _extend_edge(self, out: Rgb, box: Box, level: Level, inside: Box) -> None:
-        """Repeat the last row and column where level 0 reaches further than a rounded level."""
-        stop_y, stop_x = (
-            ceil(side / factor - 1e-6)
-            for side, factor in zip(self.shape, level.downsample, strict=True)
-        )
-        reach = box.intersect(Box(0, 0, stop_y, stop_x))
-        below, right = inside.stop_y - box.y, inside.stop_x - box.x
-        top, left = inside.y - box.y, inside.x - box.x
-        if inside.stop_y == level.box.stop_y:
-            out[below : reach.stop_y - box.y, left:right] = out[below - 1, left:right]
-        if inside.stop_x == level.box.stop_x:
-            bottom = reach.stop_y - box.y
-            out[top:bottom, right : reach.stop_x - box.x] = out[top:bottom, right - 1 : right]
-
-    def _level_for(self, step: tuple[float, float]) -> Level:
-        """Return the coarsest stored level that is at least as fine as ``step``."""
-        allowed = [
-            level
-            for level in self.native_levels
-            if all(d <= f * (1 + SAME_STEP) for d, f in zip(level.downsample, step, strict=True))
-        ]
-        return allowed[-1] if allowed else self.native_levels[0]
-
-    def _resampled(
-        self, y: float, x: float, step: tuple[float, float], shape: tuple[int, int]
-    ) -> Tile:
-        """Return ``shape`` pixels of ``step`` level-0 pixels each, from level-0 (y, x) on."""
-        level = self._level_for(step)
-        rows, columns = (
-            area_taps(start / d, f / d, count)
-            for start, d, f, count in zip((y, x), level.downsample, step, shape, strict=True)
-        )
-        box = Box(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
-        tile = self._read(level, box)
-        return Tile(resample(tile.rgb, rows, columns), tile.damaged)

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from slideconcord.geometry import Box
 from slideconcord.slides.cache import Job, Tile, TileKey
-from slideconcord.slides.level import Level, chunks_of, split_index
+from slideconcord.slides.level import Level, split_index
+from slideconcord.slides.plan import chunks_of
 from slideconcord.slides.pyramid import hatch, paste
 from slideconcord.slides.reader import Rgb
 from slideconcord.slides.slide import Slide
