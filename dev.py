@@ -260,7 +260,8 @@ def bench(*arguments: str) -> int:
 def docs(*arguments: str) -> int:
     setup()
     install("docs")
-    return call(PYTHON, "-m", "mkdocs", "build", "--strict", *arguments)
+    build = ["mkdocs", "build", "--strict", *arguments]
+    return call(PYTHON, "-m", *build, NO_MKDOCS_2_WARNING="1")
 
 
 def clean() -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from slideconcord.annotations import FORMATS
 from slideconcord.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -18,10 +19,21 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the markers that stand for generated text."""
     if "<!-- commands -->" in markdown:
         markdown = markdown.replace("<!-- commands -->", "\n".join(command_pages()))
+    if "<!-- annotation formats -->" in markdown:
+        markdown = markdown.replace("<!-- annotation formats -->", "\n".join(format_rows()))
     if "<!-- changes -->" in markdown:
         changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
         markdown = markdown.replace("<!-- changes -->", changes.split("\n", 1)[1])
     return markdown
+
+
+def format_rows() -> list[str]:
+    """Return a table of the annotation formats."""
+    rows = [
+        f"| `{name}` | {f.description} | {', '.join(f'`{end}`' for end in f.suffixes)} |"
+        for name, f in FORMATS.items()
+    ]
+    return ["| name | what | endings |", "|---|---|---|", *rows]
 
 
 def command_pages() -> list[str]:

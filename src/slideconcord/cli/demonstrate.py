@@ -28,12 +28,15 @@ def demo(
 
     Without a display it does the same on a virtual screen and leaves pictures of it.
     """
-    screen.require_napari("demo")
     if not screen.has_screen():
         return _on_virtual_screen(out, json)
-    from slideconcord.plugin.demo import run_demo
+    stays_open = not json if keep_open is None else keep_open
+    if stays_open:
+        show.text("The window opens and the sample case is segmented. Close it when you are done.")
+    with screen.window("demo"):
+        from slideconcord.plugin.demo import run_demo
 
-    files = run_demo(out, show=not json if keep_open is None else keep_open)
+        files = run_demo(out, show=stays_open)
     if json:
         show.as_json({"folder": out, "files": files})
         return None
@@ -45,6 +48,7 @@ def demo(
 
 def _on_virtual_screen(out: Path, json: bool) -> int:
     """Run the same command again under a virtual screen."""
+    screen.require_napari("demo")
     if not screen.has_virtual_screen():
         raise SlideconcordError(
             "the demo needs a display or a virtual one, and xvfb-run is not installed. "
