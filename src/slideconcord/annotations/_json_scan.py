@@ -142,6 +142,7 @@ def take_coordinates(
     most_nested: int,
     text: Bytes,
     text_ends: Ints,
+    feature_items: Ints,
     xy: NDArray[np.float64],
     ring_ends: Ints,
     part_ends: Ints,
@@ -152,7 +153,8 @@ def take_coordinates(
     """Copy features to ``text`` with every coordinate array replaced by ``[its item number]``.
 
     An item has parts (polygons), a part has rings, a ring has positions; the ``..._ends`` say
-    where each ends in the table below it. Returns the number of items.
+    where each ends in the table below it, and ``feature_items`` the items up to a feature's end.
+    Returns the number of items.
     """
     used = items = 0
     sizes = np.zeros(3, np.int64)  # positions, rings, parts
@@ -175,6 +177,7 @@ def take_coordinates(
                 begin = i
                 while i < end and buffer[i] != _QUOTE:
                     i += 2 if buffer[i] == _ESCAPE else 1
+                i = min(i, end)
                 stop = min(i + 1, end)
                 text[used : used + stop - begin] = buffer[begin:stop]
                 used += stop - begin
@@ -195,7 +198,7 @@ def take_coordinates(
                     item_ends[items] = sizes[2]
                     used = _write_index(text, used, items)
                     items += 1
-        text_ends[feature] = used
+        text_ends[feature], feature_items[feature] = used, items
     return items
 
 

@@ -33,10 +33,13 @@ _KNOWN = {
 
 
 class FeatureReader:
-    """Turns decoded features of one batch into annotations."""
+    """Turns one decoded feature, number ``feature`` of its batch, into annotations."""
 
-    def __init__(self, tables: CoordinateTables, path: Path, report: list[str]) -> None:
+    def __init__(
+        self, tables: CoordinateTables, feature: int, path: Path, report: list[str]
+    ) -> None:
         self._tables = tables
+        self._items = tables.items_of(feature)
         self._path = path
         self._report = report
 
@@ -80,7 +83,7 @@ class FeatureReader:
     def _geometry(self, record: Any, label: str) -> BaseGeometry | None:
         try:
             return self._tables.geometry(
-                record, lambda line: self._report.append(f"{label}: {line}")
+                record, self._items, lambda line: self._report.append(f"{label}: {line}")
             )
         except GeometryError as fault:
             raise self._error(label, str(fault)) from fault

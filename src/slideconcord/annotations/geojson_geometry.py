@@ -49,16 +49,18 @@ class CoordinateTables:
     def __init__(self, batch: Batch) -> None:
         size = int((batch.ends - batch.starts).sum())
         features = batch.starts.size
-        text = np.empty(size + 64, np.uint8)
+        # an item's number is shorter than its key
+        text = np.empty(2 * size + 64, np.uint8)
         text_ends = np.empty(features, np.int64)
         self.faults = np.empty(features, np.int64)
+        self._feature_items = np.empty(features, np.int64)
         # the shortest position is "[1,1],", the shortest ring "[],", the shortest key 14 bytes
         xy = np.empty((size // 6 + 1, 2), np.float64)
         rings, parts = np.empty(size // 3 + 1, np.int64), np.empty(size // 3 + 1, np.int64)
         items, depths = np.empty(size // 14 + 1, np.int64), np.empty(size // 14 + 1, np.int64)
         count = scan.take_coordinates(
             batch.buffer, batch.starts, batch.ends, LIMITS.nesting,
-            text, text_ends, xy, rings, parts, items, depths, self.faults,
+            text, text_ends, self._feature_items, xy, rings, parts, items, depths, self.faults,
         )  # fmt: skip
         self.texts = [
             text[a:b].tobytes() for a, b in zip([0, *text_ends[:-1]], text_ends, strict=True)
@@ -71,7 +73,14 @@ class CoordinateTables:
         self._xy_ends = rings[:n_rings]
         self.xy = xy[: int(self._xy_ends[-1]) if n_rings else 0]
 
-    def geometry(self, record: Any, report: Callable[[str], None]) -> BaseGeometry | None:
+    def items_of(self, feature: int) -> range:
+        """Return the items that a feature's geometries can refer to."""
+        first = int(self._feature_items[feature - 1]) if feature else 0
+        return range(first, int(self._feature_items[feature]))
+
+    def geometry(
+        self, record: Any, items: range, report: Callable[[str], None]
+    ) -> BaseGeometry | None:
         """Return what a GeoJSON geometry object describes; ``None`` when nothing is left of it.
 
         Raises
@@ -85,10 +94,10 @@ class CoordinateTables:
             raise GeometryError(f"has a geometry that is {kind_of(record)}, not an object")
         kind = record.get("type")
         if kind == "GeometryCollection":
-            return self._collection(record, report)
+            return self._collection(record, items, report)
         if not isinstance(kind, str) or kind not in _DEPTHS:
             raise GeometryError(f"has a geometry of unknown type {str(kind)[:40]!r}")
-        item = self._item(record)
+        item = self._item(record, items)
         depth = int(self._depths[item])
         if depth == 0:
             return None
@@ -101,20 +110,23 @@ class CoordinateTables:
         return self._thin(kind, item, report)
 
     def _collection(
-        self, record: dict[str, Any], report: Callable[[str], None]
+        self, record: dict[str, Any], items: range, report: Callable[[str], None]
     ) -> BaseGeometry | None:
         members = record.get("geometries")
         if not isinstance(members, list):
             raise GeometryError("has a GeometryCollection without its list of geometries")
-        geometries = [g for m in members if (g := self.geometry(m, report)) is not None]
+        geometries = [g for m in members if (g := self.geometry(m, items, report)) is not None]
         return shapely.GeometryCollection(geometries) if geometries else None
 
-    def _item(self, record: dict[str, Any]) -> int:
+    @staticmethod
+    def _item(record: dict[str, Any], items: range) -> int:
         value = record.get("coordinates")
-        # only the scanner can have left a list here
         if not isinstance(value, list):
             raise GeometryError(f"has coordinates that are {kind_of(value)}, not an array")
-        return int(value[0])
+        # a key spelt with escapes hides an array from the scanner
+        if len(value) != 1 or not isinstance(value[0], int) or value[0] not in items:
+            raise GeometryError("has coordinates that cannot be understood")
+        return value[0]
 
     def _area(self, item: int, report: Callable[[str], None]) -> BaseGeometry | None:
         span = slice(int(self._part_ends[item - 1]) if item else 0, int(self._part_ends[item]))

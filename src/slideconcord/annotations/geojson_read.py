@@ -48,11 +48,10 @@ def read(path: Path, hints: Hints) -> Annotations:
 def _read_batch(
     tables: CoordinateTables, first: int, path: Path, report: list[str]
 ) -> Iterator[Annotation]:
-    reader = FeatureReader(tables, path, report)
     for i, text in enumerate(tables.texts):
         label = f"feature {first + i}"
         record = _decode(text, int(tables.faults[i]), label, path, report)
-        yield from reader.read(record, label)
+        yield from FeatureReader(tables, i, path, report).read(record, label)
 
 
 def _read_shell(
@@ -70,7 +69,7 @@ def _read_shell(
     if kind in _GEOMETRIES:
         record, kind = {"type": "Feature", "geometry": record}, "Feature"
     if kind == "Feature":
-        found.extend(FeatureReader(tables, path, report).read(record, "feature 0"))
+        found.extend(FeatureReader(tables, 0, path, report).read(record, "feature 0"))
         return {}
     if isinstance(record, dict) and isinstance(record.get("features"), list):
         metadata = record.get("metadata")

@@ -109,10 +109,10 @@ def _properties(annotation: Annotation) -> dict[str, Any]:
     properties: dict[str, Any] = {"objectType": annotation.object_type}
     if annotation.name is not None:
         properties["name"] = annotation.name
-    if annotation.colour is not None:
-        properties["color"] = list(annotation.colour)
     if annotation.class_name is not None:
         properties["classification"] = _classification(annotation)
+    elif annotation.colour is not None:
+        properties["color"] = list(annotation.colour)
     if annotation.locked:
         properties["isLocked"] = True
     if annotation.measurements:
