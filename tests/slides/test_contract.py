@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 from PIL import Image
 
 from conftest import tissue_like, write_pyramid
@@ -17,6 +16,7 @@ from slideconcord.slides.image import ImageReader
 from slideconcord.slides.ngff import NgffReader, create_pyramid
 from slideconcord.slides.openslide import OpenSlideReader
 from slideconcord.slides.tiff import TiffReader
+from tiff_files import set_tile, write_ome
 
 HEIGHT, WIDTH = 301, 443
 
@@ -24,25 +24,6 @@ HEIGHT, WIDTH = 301, 443
 def halves(image: np.ndarray, levels: int) -> tuple[np.ndarray, ...]:
     """Return every second pixel, again and again: cheap, and known exactly."""
     return tuple(np.ascontiguousarray(image[:: 2**i, :: 2**i]) for i in range(levels))
-
-
-def write_ome(
-    path: Path,
-    levels: Sequence[np.ndarray],
-    metadata: dict[str, object] | None = None,
-    tile: tuple[int, int] | None = (64, 48),
-    **options: object,
-) -> Path:
-    """Write a lossless OME-TIFF whose levels are SubIFDs."""
-    shared = {"photometric": "rgb", "compression": "zlib", "predictor": True} | options
-    if tile is not None:
-        shared["tile"] = tile
-    described = {"axes": "YXS", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.25} | (metadata or {})
-    with tifffile.TiffWriter(path, bigtiff=True, ome=True) as tiff:
-        tiff.write(levels[0], subifds=len(levels) - 1, metadata=described, **shared)
-        for level in levels[1:]:
-            tiff.write(level, subfiletype=1, **shared)
-    return path
 
 
 def write_zarr(path: Path, levels: Sequence[np.ndarray], ngff: str = "0.4") -> Path:
@@ -61,19 +42,6 @@ def write_zarr(path: Path, levels: Sequence[np.ndarray], ngff: str = "0.4") -> P
     return path
 
 
-def set_tile(path: Path, page: int, tile: int, offset: int | None = None, count: int = 0) -> None:
-    """Change where a tile lies or how many bytes it has."""
-    with tifffile.TiffFile(path, mode="r+") as tiff:
-        tags = tiff.pages[page].tags
-        counts = list(tags["TileByteCounts"].value)
-        counts[tile] = count
-        tags["TileByteCounts"].overwrite(counts)
-        if offset is not None:
-            offsets = list(tags["TileOffsets"].value)
-            offsets[tile] = offset
-            tags["TileOffsets"].overwrite(offsets)
-
-
 class TestTiffReader(SlideReaderTests):
     reader = TiffReader
 
@@ -81,7 +49,7 @@ class TestTiffReader(SlideReaderTests):
     def known(self, tmp_path: Path) -> KnownSlide:
         levels = halves(tissue_like(HEIGHT, WIDTH), 3)
         path = write_ome(tmp_path / "known.ome.tif", levels)
-        set_tile(path, 0, 11)
+        set_tile(path, 11, count=0)
         blank = Box(64, 48, 64, 48)
         levels[0][blank.slices] = 255
         return KnownSlide(path, levels, Mpp(0.25, 0.25), empty=blank)
@@ -89,7 +57,7 @@ class TestTiffReader(SlideReaderTests):
     @pytest.fixture
     def damaged(self, tmp_path: Path) -> tuple[Path, tuple[int, int, int]]:
         path = write_ome(tmp_path / "damaged.ome.tif", halves(tissue_like(HEIGHT, WIDTH), 1))
-        set_tile(path, 0, 11, count=100)
+        set_tile(path, 11, count=100)
         return path, (0, 1, 1)
 
 
@@ -105,7 +73,7 @@ class TestTiffReaderOnJpeg(SlideReaderTests):
     @pytest.fixture
     def damaged(self, tmp_path: Path) -> tuple[Path, tuple[int, int, int]]:
         path = write_pyramid(tmp_path / "damaged.tif", tissue_like(600, 800), levels=1)
-        set_tile(path, 0, 6, count=1500)
+        set_tile(path, 6, count=1500)
         return path, (0, 1, 2)
 
 
@@ -116,7 +84,7 @@ class TestOpenSlideReader(SlideReaderTests):
     def known(self, tmp_path: Path) -> KnownSlide:
         image = tissue_like(600, 800)
         path = write_pyramid(tmp_path / "known.tif", image, mpp=0.5, levels=1)
-        set_tile(path, 0, 5)
+        set_tile(path, 5, count=0)
         blank = Box(256, 256, 256, 256)
         image[blank.slices] = 255
         return KnownSlide(path, (image,), Mpp(0.5, 0.5), tolerance=20, empty=blank)
@@ -124,7 +92,7 @@ class TestOpenSlideReader(SlideReaderTests):
     @pytest.fixture
     def damaged(self, tmp_path: Path) -> tuple[Path, tuple[int, int, int]]:
         path = write_pyramid(tmp_path / "damaged.tif", tissue_like(600, 800), levels=1)
-        set_tile(path, 0, 6, count=1500)
+        set_tile(path, 6, count=1500)
         return path, (0, 1, 2)
 
 

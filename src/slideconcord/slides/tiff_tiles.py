@@ -109,9 +109,9 @@ def _matching_pages(
         if len(same) != 1:
             return None
         found.append(same[0])
-    # OpenSlide paints tiles that Aperio's encoder left out from the next finer level.
+    # Where Aperio's encoder left tiles out, OpenSlide paints coarser ones from finer levels anew.
     is_aperio = pages[0].description.startswith("Aperio")
-    if is_aperio and any(0 in page.databytecounts for page in found[1:]):
+    if is_aperio and any(0 in page.databytecounts for page in found):
         return None
     return found
 
