@@ -26,6 +26,7 @@ class ArrayReader:
     ) -> None:
         self.images = images
         self.damaged = damaged
+        self.entered = Event()
         self.gate = Event()
         self.gate.set()
         self.read_boxes: list[tuple[int, Box]] = []
@@ -40,6 +41,7 @@ class ArrayReader:
         self.info = SlideInfo(format="array", levels=levels, mpp=Mpp(0.5, 0.5), **info)
 
     def read(self, level: int, box: Box) -> Rgb:
+        self.entered.set()
         assert self.gate.wait(20), "a test forgot to open the gate"
         with self._lock:
             self.read_boxes.append((level, box))

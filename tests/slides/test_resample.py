@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_slides import noise
-from slideconcord.slides.resample import area_taps, grid_count, resample
+from slideconcord.slides.resample import area_taps, grid_count, pick, resample
 
 
 def slow_area_mean(image, start, step, count):
@@ -67,6 +67,12 @@ def test_a_whole_factor_is_the_mean_of_whole_blocks():
     rows, columns = area_taps(0, 4, 10), area_taps(0, 3, 20)
     mean = image.reshape(10, 4, 20, 3, 3).mean((1, 3))
     assert np.abs(resample(image, rows, columns) - mean).max() <= 0.5
+
+
+def test_pick_is_numpys_index():
+    image = noise(30, 40)[::-1, 3:]
+    rows, columns = np.array([0, 0, 7, 29]), np.array([5, 5, 36])
+    assert np.array_equal(pick(image, rows, columns), image[rows[:, None], columns])
 
 
 @pytest.mark.parametrize(

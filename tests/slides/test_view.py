@@ -32,6 +32,7 @@ def gated(slide, **options):
     view.prepare()
     slide.pyramid.cache.forget(slide.pyramid._owner)
     slide._reader.gate.clear()
+    slide._reader.entered.clear()
     return view
 
 
@@ -91,6 +92,7 @@ def test_queued_tiles_of_an_older_request_are_dropped(slide):
     view = gated(slide)
     view.levels[0][:1024, :1024]
     assert view.pending == 4
+    assert slide._reader.entered.wait(WAIT_S)
     view.levels[0][:512, 2048:]
     assert view.counters.dropped == 3  # the first was being decoded by the one thread
     assert view.pending == 1
@@ -222,3 +224,39 @@ def test_callbacks_are_coalesced(slide):
     assert done.wait(WAIT_S)
     assert told[-1] == 0
     assert len(told) < 10
+
+
+def test_any_order_of_requests_from_any_thread_ends_in_the_right_picture():
+    slide = array_slide(noise(1536, 2560), cache=TileCache(6_000_000, threads=2))
+    told = Event()
+    view = SlideView(slide, wait_s=0.001, on_ready=told.set)
+
+    def pan(seed):
+        rng = np.random.default_rng(seed)
+        for _ in range(30):
+            y, x, level = rng.integers(0, 1000), rng.integers(0, 1500), rng.integers(0, 3)
+            view.levels[level][y : y + 600, x : x + 700]
+
+    threads = [Thread(target=pan, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert not any(thread.is_alive() for thread in threads)
+    box = np.s_[300:900, 400:1100]
+    for _ in range(50):
+        shown = view.levels[0][box]
+        assert view.wait_complete(WAIT_S)
+        if np.array_equal(shown, slide.levels[0][box]):
+            break
+    else:
+        pytest.fail("the picture never became complete")
+    assert not view.errors
+
+
+def test_a_missing_tile_stays_inside_the_slide_at_its_edge():
+    slide = array_slide(noise(1101, 2563), cache=TileCache(threads=1))
+    view = gated(slide)
+    assert view.levels[0][1000:, 2500:].shape == (101, 63, 3)
+    assert view.levels[1][500:, 1200:].shape == (51, 82, 3)
+    slide._reader.gate.set()

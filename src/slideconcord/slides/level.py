@@ -114,10 +114,14 @@ class Level:
 
     @property
     def dask(self) -> Any:
-        """The level as a dask array over `zarr`, one chunk a tile."""
+        """The level as a dask array, one chunk a tile.
+
+        It reads the level itself: the way through `zarr` gives the same pixels at half the speed.
+        """
         import dask.array
 
-        return dask.array.from_zarr(self.zarr)
+        name = f"slideconcord-{self._slide.pyramid.owner}-{self.index}"
+        return dask.array.from_array(self, chunks=self.chunks, name=name, asarray=False)
 
     def __repr__(self) -> str:
         kind = "averaged" if self.native is None else "native"

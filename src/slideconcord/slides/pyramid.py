@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import count, islice
+from itertools import islice
+from uuid import uuid4
 
 import cv2
 import numpy as np
@@ -15,7 +16,6 @@ from slideconcord.slides.cache import Build, Job, NativeTile, Tile, TileCache, T
 from slideconcord.slides.plan import LevelPlan, chunks_of
 from slideconcord.slides.reader import Rgb, SlideReader
 
-_owners = count()
 _HATCH_PX = 24
 _HATCH_COLOUR = (200, 60, 160)
 
@@ -51,7 +51,12 @@ class Pyramid:
         self._reader = reader
         self._colour = colour
         self._background = background
-        self._owner = next(_owners)
+        self._owner = uuid4().hex
+
+    @property
+    def owner(self) -> str:
+        """Names this open slide among all, in the cache and in dask's graphs."""
+        return self._owner
 
     def key(self, level: int, row: int, column: int) -> TileKey:
         return TileKey(self._owner, level, row, column)

@@ -67,7 +67,7 @@ def resample(rgb: Rgb, rows: Taps, columns: Taps) -> Rgb:
     """Return the area means (y, x, 3) of an image that begins at ``rows.start, columns.start``."""
     picked = rows.shares.shape[1] == columns.shares.shape[1] == 1
     if picked:
-        return np.ascontiguousarray(rgb[rows.first - rows.start][:, columns.first - columns.start])
+        return pick(rgb, rows.first - rows.start, columns.first - columns.start)
     size = len(columns.first), len(rows.first)
     if _whole(rows) and _whole(columns):
         return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -81,6 +81,14 @@ def resample(rgb: Rgb, rows: Taps, columns: Taps) -> Rgb:
         out,
     )
     return out.reshape(size[1], size[0], 3)
+
+
+def pick(rgb: Rgb, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Rgb:
+    """Return ``rgb[rows[:, None], columns]``."""
+    # numpy moves items of three bytes fifty times as fast as rows of three items
+    pixels = np.ascontiguousarray(rgb).view("V3")[..., 0]
+    picked = pixels.take(columns, axis=1).take(rows, axis=0)
+    return picked.view(np.uint8).reshape(len(rows), len(columns), 3)
 
 
 def _whole(taps: Taps) -> bool:

@@ -15,7 +15,6 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from slideconcord.geometry import Box
 from slideconcord.slides.cache import Job, Tile, TileKey
@@ -24,6 +23,7 @@ from slideconcord.slides.plan import chunks_of
 from slideconcord.slides.pyramid import hatch, paste
 from slideconcord.slides.reader import Rgb
 from slideconcord.slides.slide import Slide
+from slideconcord.slides.standin import StandIn
 
 _WAIT_S = 0.025
 _NOTIFY_EVERY_S = 0.1
@@ -78,6 +78,7 @@ class SlideView:
         """Tiles that failed for another reason than damage; they are hatched, not tried again."""
         self.levels = tuple(ViewLevel(self, level) for level in slide.levels)
         self._pyramid = slide.pyramid
+        self._stand_in = StandIn(slide.pyramid)
         self._changed = Condition()
         self._generation = 0
         self._jobs: list[Job] = []
@@ -85,7 +86,6 @@ class SlideView:
         self._counted: set[TileKey] = set()
         self._answer_lacks = False
         self._told_at = 0.0
-        self._base: Rgb | None = None
 
     @property
     def pending(self) -> int:
@@ -99,7 +99,7 @@ class SlideView:
 
     def prepare(self) -> None:
         """Decode the coarsest level, which answers fall back on; worth a thread of its own."""
-        self._coarsest()
+        _ = self._stand_in.coarsest
 
     def close(self) -> None:
         """Drop what is queued and call back no more."""
@@ -109,7 +109,7 @@ class SlideView:
     def read(self, level: int, box: Box) -> Rgb:
         """Return a box inside a level, as complete as ``wait_s`` allows."""
         if level == len(self.levels) - 1:
-            return self._coarsest()[box.slices]
+            return self._stand_in.coarsest[box.slices]
         self.prepare()
         places = sorted(self._places(level, box), key=lambda place: self._off_centre(place, box))
         generation, jobs = self._begin(places)
@@ -129,12 +129,6 @@ class SlideView:
         dy = tile.y + tile.stop_y - box.y - box.stop_y
         dx = tile.x + tile.stop_x - box.x - box.stop_x
         return float(dy * dy + dx * dx)
-
-    def _coarsest(self) -> Rgb:
-        if self._base is None:
-            last = self.slide.levels[-1]
-            self._base = self._pyramid.read_shown(last.index, last.box)
-        return self._base
 
     def _begin(self, places: list[TileKey]) -> tuple[int, dict[TileKey, Job]]:
         """Schedule the tiles of a new request, then drop those that only the last one wanted."""
@@ -252,54 +246,10 @@ class SlideView:
             if tile is not None:
                 paste(out, box, self._pyramid.show(tile, *key[1:]), place)
                 continue
-            paste(out, box, self._stand_in(level, place), place)
+            paste(out, box, self._stand_in.read(level, place), place)
             if key in self.errors:
                 hatch(out, box, place)
         return out
-
-    def _stand_in(self, level: int, box: Box) -> Rgb:
-        """Return a box from the finest coarser level that is decoded there, enlarged."""
-        for coarser in range(level + 1, len(self.levels) - 1):
-            rows, columns = self._under(level, coarser, box)
-            found = self._decoded(coarser, _spanned(rows, columns))
-            if found is not None:
-                return found[rows[:, None] - rows[0], columns - columns[0]]
-        rows, columns = self._under(level, len(self.levels) - 1, box)
-        return self._coarsest()[rows[:, None], columns]
-
-    def _under(
-        self, level: int, coarser: int, box: Box
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return the coarser level's row and column that lies under each pixel of a box."""
-        fine, coarse = self._pyramid.plans[level], self._pyramid.plans[coarser]
-        rows, columns = (
-            np.minimum(((np.arange(start, stop) + 0.5) * f / c).astype(np.intp), length - 1)
-            for start, stop, f, c, length in zip(
-                (box.y, box.x),
-                (box.stop_y, box.stop_x),
-                fine.downsample,
-                coarse.downsample,
-                coarse.shape,
-                strict=True,
-            )
-        )
-        return rows, columns
-
-    def _decoded(self, level: int, box: Box) -> Rgb | None:
-        """Return a box of a level if all its tiles are in the cache."""
-        out = np.empty((*box.shape, 3), np.uint8)
-        for key in self._places(level, box):
-            tile = self._pyramid.cache.peek(key)
-            if tile is None:
-                return None
-            shown = self._pyramid.show(tile, *key[1:])
-            paste(out, box, shown, self._pyramid.box_of(*key[1:]))
-        return out
-
-
-def _spanned(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Box:
-    y, x = int(rows[0]), int(columns[0])
-    return Box(y, x, int(rows[-1]) - y + 1, int(columns[-1]) - x + 1)
 
 
 class ViewLevel:
