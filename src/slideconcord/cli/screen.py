@@ -62,6 +62,9 @@ def window(command: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default")
+            # These speak to programmers.
+            for kind in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning):
+                warnings.simplefilter("ignore", kind)
             yield
     finally:
         logging.disable(disabled)
