@@ -195,8 +195,7 @@ def set_thresholds(
     if entry.index is None:
         entry.index = finish(index_map(entry.probability))
     least = entry.cut.min_area_um2 if min_area_um2 is None else min_area_um2
-    entry.cut = replace(entry.cut, thresholds=thresholds, min_area_um2=least)
-    entry.history.push(entry.cut)
+    entry.settle(replace(entry.cut, thresholds=thresholds, min_area_um2=least))
     return show_mask(viewer, entry)
 
 

@@ -61,9 +61,9 @@ def _walk(viewer: Any, slides: list[Path], out: Path) -> list[Path]:
     for layer in layers[1:]:
         layer.visible = False
     viewer.layers.selection.active = layers[0]
-    viewer.reset_view()
     docks = actions.open_docks(viewer)
     paint()
+    viewer.reset_view()
     entry = actions.slide_entry(viewer)
     for _ in actions.run_segmentation(viewer, model=DEFAULT_MODEL, folder=out / "runs"):
         paint(0.0)

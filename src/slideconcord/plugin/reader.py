@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from slideconcord.errors import MissingMppError, UnsupportedSlideError
 from slideconcord.geometry import Mpp
 from slideconcord.slides import Slide, open_slide
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 LayerDataList = list[tuple[Any, ...]]
+TIFF_ENDINGS = (".tif", ".tiff", ".btf")
 NOTHING: LayerDataList = [(None,)]
 """What npe2 understands as: read well, no layer to add."""
 
@@ -60,15 +63,28 @@ def as_paths(path: Paths) -> list[Path]:
 
 
 def may_be_slide(path: Path) -> bool:
-    """Tell from names alone whether a folder or file can be a slide; files go by the manifest."""
+    """Tell at a glance whether a folder or file can be a slide; the manifest knows the endings."""
+    if path.is_file():
+        return path.suffix.lower() not in TIFF_ENDINGS or _has_bytes(path)
     if not path.is_dir():
-        return path.is_file()
+        return False
     if any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs")):
         return True
     with os.scandir(path) as entries:
         return any(
             e.name.lower().endswith((".dcm", ".dicom")) or e.name == "DICOMDIR" for e in entries
         )
+
+
+def _has_bytes(path: Path) -> bool:
+    """Tell whether the first image of a TIFF is uint8; stacks of measurements are not."""
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            return bool(tiff.pages.first.dtype == np.uint8)
+    except (tifffile.TiffFileError, OSError, ValueError):
+        return True  # opening it will say what is wrong with it
 
 
 def current_viewer() -> Any:

@@ -139,8 +139,7 @@ class ThresholdDock(Dock):
 
     def _go_home(self) -> None:
         if self.entry is not None and self.entry.probability is not None:
-            self.entry.cut = model_cut(self.entry.probability)
-            self._remember()
+            self.entry.settle(model_cut(self.entry.probability))
 
     def _take_style(self, _checked: bool) -> None:
         if self.entry is not None:

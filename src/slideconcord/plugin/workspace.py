@@ -117,6 +117,11 @@ class SlideEntry:
     def name(self) -> str:
         return self.slide.name
 
+    def settle(self, cut: Cut) -> None:
+        """Take a cut that one can come back to with undo."""
+        self.history.push(cut)
+        self.cut = cut
+
 
 @dataclass(eq=False)
 class Workspace:
