@@ -8,7 +8,13 @@ import pytest
 import tifffile
 
 from conftest import tissue_like, write_pyramid
-from slideconcord.errors import MissingMppError, ParameterError, SlideError, UnsupportedSlideError
+from slideconcord.errors import (
+    DamagedSlideError,
+    MissingMppError,
+    ParameterError,
+    SlideError,
+    UnsupportedSlideError,
+)
 from slideconcord.geometry import Mpp
 from slideconcord.slides import READERS, Slide, open_slide
 from slideconcord.slides import opening as opening_module
@@ -118,13 +124,24 @@ def test_a_folder_that_is_no_slide(tmp_path):
     assert tuple(caught.value.tried) == OURS
 
 
-@pytest.mark.parametrize("kept", [0.3, 0.9, 0.999])
+@pytest.mark.parametrize("kept", [0.05, 0.3, 0.7, 0.9])
 def test_a_truncated_slide(tiny_slide_path, tmp_path, kept):
     path = tmp_path / "cut.tif"
     data = tiny_slide_path.read_bytes()
     path.write_bytes(data[: int(len(data) * kept)])
     with pytest.raises(SlideError, match=r"^cut\.tif.*$"), open_slide(path) as slide:
         slide.read_region(0, slide.box)
+
+
+def test_a_slide_whose_last_tile_is_cut_off_gives_the_others(tiny_slide_path, tmp_path):
+    path = tmp_path / "cut.tif"
+    path.write_bytes(tiny_slide_path.read_bytes()[:-100])
+    with open_slide(path) as slide:
+        assert slide.read_region(0, slide.box).shape == (1500, 2000, 3)
+        with pytest.raises(DamagedSlideError, match=r"cut\.tif: 1 damaged tile.*\(2, 1, 1\)"):
+            slide.read_region(2, slide.level(2).box)
+        slide.read_region(2, slide.level(2).box, on_damage="mark")
+        assert slide.damaged == {(2, 1, 1)}
 
 
 def test_names_of_any_script_and_a_wrong_ending(tiny_slide_path, tmp_path):

@@ -251,3 +251,24 @@ def test_levels_show_the_same_tissue_at_the_same_place(real_data):
         assert level.native == 2
         coarse = slide.read_region(2, Box(256, 256, 512, 512))
         assert np.abs(fine.astype(int) - coarse).mean() < 4
+
+
+def test_no_such_associated_image(canvas_reader):
+    with pytest.raises(SlideError, match=r"tiny\.tif has no image 'label'"):
+        canvas_reader.associated_image("label")
+
+
+def test_a_slide_whose_description_cannot_be_read_is_damaged(tiny_slide_path, monkeypatch):
+    def fail(_):
+        raise openslide.OpenSlideError("bad profile")
+
+    monkeypatch.setattr("slideconcord.slides.openslide.describe", fail)
+    with pytest.raises(SlideError, match="OpenSlide finds it damaged: bad profile"):
+        OpenSlideReader(tiny_slide_path)
+
+
+def test_a_folder_without_dicom(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(b"no dicom")
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(UnsupportedSlideError, match="a folder with no DICOM slide"):
+        OpenSlideReader(tmp_path)

@@ -60,7 +60,10 @@ class OpenSlideReader:
         self._file = dicom_file(path) if path.is_dir() else path
         self._handle: openslide.OpenSlide | None = self._open()
         self._repair = Lock()
-        self.info = describe(self._handle)
+        try:
+            self.info = describe(self._handle)
+        except openslide.OpenSlideError as error:
+            raise self._spoiled(error) from error
         direct = self.info.vendor in _DIRECT
         self._tiles = TiffTiles.match(self._file, self.info.levels) if direct else None
 
@@ -75,6 +78,8 @@ class OpenSlideReader:
             return self._read_again(level, box)
 
     def associated_image(self, name: str) -> Rgb:
+        if name not in self.info.associated:
+            raise SlideError(f"{self._path.name} has no image {name!r}.", self._path)
         if name not in self.info.associated:
             raise SlideError(f"{self._path.name} has no image {name!r}.", self._path)
         try:
@@ -97,9 +102,12 @@ class OpenSlideReader:
         except openslide.OpenSlideUnsupportedFormatError as error:
             raise UnsupportedSlideError("not a format that OpenSlide knows", self._path) from error
         except openslide.OpenSlideError as error:
-            raise SlideError(f"OpenSlide finds it damaged: {error}", self._path) from error
+            raise self._spoiled(error) from error
         handle.set_cache(_cache())
         return handle
+
+    def _spoiled(self, error: Exception) -> SlideError:
+        return SlideError(f"OpenSlide finds it damaged: {error}", self._path)
 
     def _read(self, handle: openslide.OpenSlide, level: int, box: Box) -> Rgb:
         factor = handle.level_downsamples[level]
@@ -150,7 +158,7 @@ def composite(rgba: Rgb, background: tuple[int, int, int]) -> Rgb:
 def dicom_file(folder: Path) -> Path:
     """Return a file of the one DICOM slide that a folder holds."""
     series: dict[str, Path] = {}
-    for file in sorted(folder.glob("*.dcm")):
+    for file in filter(_is_dicom, sorted(folder.iterdir())):
         try:
             with openslide.OpenSlide(file) as handle:
                 series.setdefault(handle.properties.get("dicom.SeriesInstanceUID", ""), file)
@@ -160,6 +168,13 @@ def dicom_file(folder: Path) -> Path:
         return next(iter(series.values()))
     found = f"{len(series)} DICOM slides: open one of its files" if series else "no DICOM slide"
     raise UnsupportedSlideError(f"a folder with {found}", folder)
+
+
+def _is_dicom(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
 
 
 def describe(handle: openslide.OpenSlide) -> SlideInfo:

@@ -29,7 +29,9 @@ class StandIn:
         with self._lock:
             if self._coarsest is None:
                 box = Box(0, 0, *self._pyramid.plans[self._last].shape)
-                self._coarsest = self._pyramid.read_shown(self._last, box)
+                coarsest = self._pyramid.read_shown(self._last, box)
+                coarsest.setflags(write=False)
+                self._coarsest = coarsest
             return self._coarsest
 
     def read(self, level: int, box: Box) -> Rgb:

@@ -40,9 +40,14 @@ def find_layout(tiff: tifffile.TiffFile, path: Path) -> TiffLayout:
     Raises
     ------
     UnsupportedSlideError
-        When it holds a stack or several channels instead of one colour picture.
+        When it holds a stack or several channels instead of one colour picture, or was cut
+        short.
     """
     pages = list(islice(tiff.pages, _MOST_PAGES))
+    if len(pages) < _MOST_PAGES and _names_a_lost_page(tiff):
+        raise UnsupportedSlideError(
+            "cut short: it names a page beyond its end; copy the file again", path
+        )
     description = str(pages[0].description or "")
     if tiff.is_ome:
         return _ome_layout(pages, read_ome(description, path), path)
@@ -60,6 +65,15 @@ def find_layout(tiff: tifffile.TiffFile, path: Path) -> TiffLayout:
         scanner=_make_and_model(main),
         properties=_properties(main),
     )
+
+
+def _names_a_lost_page(tiff: tifffile.TiffFile) -> bool:
+    """Whether the last page that can be read points to another one."""
+    at = tiff.pages.next_page_offset
+    if not at:
+        return False
+    tiff.filehandle.seek(at)
+    return any(tiff.filehandle.read(tiff.tiff.offsetsize))
 
 
 def _ome_layout(pages: list[tifffile.TiffPage], images: list[OmeImage], path: Path) -> TiffLayout:
