@@ -153,7 +153,7 @@ def _transform(transforms: Any, count: int) -> tuple[tuple[float, ...], tuple[fl
 
 def _array(group: zarr.Group, path: Any, ndim: int) -> zarr.Array[Any]:
     # A path with ".." would leave the folder that the user opened.
-    if not isinstance(path, str) or not path or ".." in path.split("/") or path.startswith("/"):
+    if not isinstance(path, str) or {"", ".", ".."} & set(path.split("/")):
         raise _MalformedError(f"names a level {path!r}, which is no path inside the folder")
     try:
         array = group[path]
@@ -161,8 +161,9 @@ def _array(group: zarr.Group, path: Any, ndim: int) -> zarr.Array[Any]:
         raise _MalformedError(f"names the level {path!r}, which is missing") from error
     if not isinstance(array, zarr.Array) or array.ndim != ndim:
         raise _MalformedError(f"names the level {path!r}, which is no array of {ndim} axes")
-    if array.size == 0:
-        raise _MalformedError(f"names the level {path!r}, which is empty: shape {array.shape}")
+    if min(array.shape) < 1 or min(array.chunks) < 1:
+        sizes = f"shape {array.shape}, chunks {array.chunks}"
+        raise _MalformedError(f"names the level {path!r}, which is empty: {sizes}")
     return array
 
 
