@@ -13,8 +13,20 @@ from segmentation.probability_double import ProbabilityDouble, hills
 from segmentation.threshold_maps import ADVERSARIAL, grey_pairs, maps, spiral
 from slideconcord.errors import MismatchError, ParameterError
 from slideconcord.geometry import Box
-from slideconcord.segmentation import threshold_build
-from slideconcord.segmentation.hysteresis import hysteresis, index_blocks, index_thresholds
+from slideconcord.segmentation import (
+    component_tree,
+    components,
+    joined_tree,
+    landscape,
+    threshold_build,
+    tree_query,
+)
+from slideconcord.segmentation.hysteresis import (
+    hysteresis,
+    index_blocks,
+    index_thresholds,
+    warm_up,
+)
 
 GREYS = [(0, 0), (0, 254), (2, 99), (85, 229), (100, 100), (199, 200), (254, 254), (254, 255)]
 
@@ -156,6 +168,33 @@ def test_a_pixel_knows_why_it_is_in_or_out(name):
         assert got.peak == (peaks[region] / 255 if region else 0)
         assert got.area_px == (areas[region] if region else 0)
         assert got.is_kept == bool(region and peaks[region] > high)
+
+
+def test_an_array_of_any_layout_is_filled():
+    out = np.ones((60, 40), bool).T
+    INDEX.mask(0.5, 0.7, Box(100, 200, 40, 60), out=out)
+    assert np.array_equal(out, INDEX.mask(0.5, 0.7, Box(100, 200, 40, 60)))
+
+
+def test_after_warming_up_nothing_is_compiled_any_more():
+    warm_up()
+    kernels = [
+        kernel
+        for module in (component_tree, joined_tree, tree_query, landscape, components)
+        for kernel in vars(module).values()
+        if hasattr(kernel, "signatures")
+    ]
+    before = [len(kernel.signatures) for kernel in kernels]
+    assert sum(before) > 10
+    for values in (VALUES, hills(), hills(256, 256), np.asfortranarray(VALUES)):
+        index = index_thresholds(values)
+        for step in (1, 2, 3):
+            index.mask(0.4, 0.5, Box(0, 0, 80, 60), step, min_area_px=step)
+        index.landscape(values > 100, np.asfortranarray(values > 9))
+        index.areas(0.2, 0.3, min_area_px=3)
+        index.standing(3, 4, 0.1)
+        hysteresis(values)
+    assert [len(kernel.signatures) for kernel in kernels] == before
 
 
 def test_floats_are_indexed_as_maps_store_them():

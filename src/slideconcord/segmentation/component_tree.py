@@ -67,6 +67,8 @@ class Scratch(NamedTuple):
     """The block inside a rim of 0; pixels are named by their place here."""
     gatherer: NDArray[np.int32]
     """Per pixel: the branch that gathered it, before empty branches are dropped."""
+    branches: NDArray[np.uint16]
+    """(BLOCK_PX, BLOCK_PX): per pixel its branch."""
     order: NDArray[np.int32]
     """The pixels above 0 from the highest down, as ``2 * place + at a seam``."""
     root: NDArray[np.int32]
@@ -100,6 +102,7 @@ class Scratch(NamedTuple):
             )
             for name in cls._fields
         }
+        arrays["branches"] = np.zeros((BLOCK_PX, BLOCK_PX), np.uint16)
         return cls(**arrays)
 
 
@@ -117,13 +120,19 @@ def grow_block(
     branches
         (y, x) uint16, filled; pixels of value 0 are in no branch and get 0.
     """
-    count, nodes = _grow(values, seams, scratch)
+    height, width = values.shape
+    # Copied in and out, so that the kernels see one memory layout only and are compiled once.
+    rimmed = scratch.values.reshape(_WIDE, _WIDE)
+    rimmed[:] = 0
+    rimmed[1 : height + 1, 1 : width + 1] = values
+    count, nodes = _grow(height, width, seams, scratch)
     kept, border = _drop_empty(count, scratch)
-    _write_branches(values, scratch, branches)
+    _write_branches(height, width, scratch)
+    branches[:] = scratch.branches[:height, :width]
     return BlockTree(
         *_describe_inner(count, kept, nodes, scratch),
         *_describe_border(count, border, nodes, scratch),
-        *_describe_edges(values, scratch),
+        *_describe_edges(height, width, scratch),
     )
 
 
@@ -136,42 +145,43 @@ def _find(root: Any, i: Any) -> Any:
 
 
 @compiled
-def _sort(values: Any, seams: Any, scratch: Any) -> Any:
-    """Fill ``values`` and ``order``; return where each level's pixels begin (index 255 - level)."""
-    height, width = values.shape
-    padded, order = scratch.values, scratch.order
-    padded[:] = 0
+def _sort(height: Any, width: Any, seams: Any, scratch: Any) -> Any:
+    """Fill ``order``; return where the pixels of each level begin (at index 255 - level)."""
+    values, order = scratch.values, scratch.order
     counts = np.zeros(256, np.int32)
-    for y in range(height):
-        for x in range(width):
-            counts[values[y, x]] += 1
+    for y in range(1, height + 1):
+        for value in values[y * _WIDE + 1 : y * _WIDE + 1 + width]:
+            counts[value] += 1
     start = np.zeros(257, np.int32)
     for i in range(255):
         start[i + 1] = start[i] + counts[255 - i]
     fill = start.copy()
-    for y in range(height):
-        first_or_last = (y == 0 and seams & TOP > 0) or (y == height - 1 and seams & BOTTOM > 0)
+    for y in range(1, height + 1):
+        first_or_last = (y == 1 and seams & TOP > 0) or (y == height and seams & BOTTOM > 0)
+        row = values[y * _WIDE + 1 : y * _WIDE + 1 + width]
         for x in range(width):
-            value = values[y, x]
-            if value > 0:
+            if row[x] > 0:
                 at_seam = (
                     first_or_last
                     or (x == 0 and seams & LEFT > 0)
                     or (x == width - 1 and seams & RIGHT > 0)
                 )
-                place = (y + 1) * _WIDE + x + 1
-                padded[place] = value
-                order[fill[255 - value]] = 2 * place + at_seam
-                fill[255 - value] += 1
+                order[fill[255 - row[x]]] = 2 * (y * _WIDE + x + 1) + at_seam
+                fill[255 - row[x]] += 1
     return start
 
 
 @compiled
-def _grow(values: Any, seams: Any, scratch: Any) -> Any:
+def _grow(height: Any, width: Any, seams: Any, scratch: Any) -> Any:
     """Gather pixels from the highest down; return the numbers of branches and nodes."""
-    start = _sort(values, seams, scratch)
-    padded, gatherer, order, root = scratch.values, scratch.gatherer, scratch.order, scratch.root
-    area, gained, last_level = scratch.area, scratch.gained, scratch.last_level
+    start = _sort(height, width, seams, scratch)
+    # As names of their own: within the loop, a field of the tuple costs more than its use.
+    padded, gatherer, order = scratch.values, scratch.gatherer, scratch.order
+    root, parent, peak, saddle = scratch.root, scratch.parent, scratch.peak, scratch.saddle
+    area, recorded, at_border = scratch.area, scratch.recorded, scratch.at_border
+    gained, last_level = scratch.gained, scratch.last_level
+    node_branch, node_level = scratch.node_branch, scratch.node_level
+    node_area = scratch.node_area
     count = nodes = 0
     for i in range(255):
         level = 255 - i
@@ -181,24 +191,34 @@ def _grow(values: Any, seams: Any, scratch: Any) -> Any:
             own = -1
             for step in (-_WIDE, -1, 1, _WIDE):
                 # Gathered before: higher pixels, and those of this level that come first.
-                if padded[place + step] >= level + (step > 0):
-                    met = _find(root, gatherer[place + step])
-                    if own < 0:
-                        own = met
-                    elif met != own:
-                        own, ended = min(own, met), max(own, met)
-                        _end(ended, own, level, scratch)
+                if padded[place + step] < level + (step > 0):
+                    continue
+                met = gatherer[place + step]
+                if met == own:
+                    continue
+                met = _find(root, met)
+                if own < 0:
+                    own = met
+                elif met != own:
+                    # The earlier one goes on: its peak is as high or higher.
+                    own, ended = min(own, met), max(own, met)
+                    root[ended] = parent[ended] = own
+                    saddle[ended] = level
+                    # What it gained at this very level belongs to the parent, and so does all of
+                    # an inner branch; a border branch keeps its own account, which the joined
+                    # tree settles.
+                    kept = recorded[ended] if at_border[ended] else 0
+                    area[own] += area[ended] - kept
+                    at_border[own] |= at_border[ended]
             if own < 0:
                 own = count
                 count += 1
-                root[own] = own
-                area[own] = scratch.recorded[own] = scratch.at_border[own] = 0
-                last_level[own] = 0
-                scratch.peak[own], scratch.saddle[own] = level, 0
-                scratch.parent[own] = own
+                root[own] = parent[own] = own
+                area[own] = recorded[own] = last_level[own] = at_border[own] = 0
+                peak[own], saddle[own] = level, 0
             gatherer[place] = own
             area[own] += 1
-            scratch.at_border[own] |= order[k] & 1
+            at_border[own] |= order[k] & 1
             if last_level[own] != level:
                 last_level[own] = level
                 gained[gains] = own
@@ -206,23 +226,10 @@ def _grow(values: Any, seams: Any, scratch: Any) -> Any:
         for g in range(gains):
             branch = gained[g]
             if root[branch] == branch:
-                scratch.node_branch[nodes], scratch.node_level[nodes] = branch, level
-                scratch.node_area[nodes] = area[branch]
-                scratch.recorded[branch] = area[branch]
+                node_branch[nodes], node_level[nodes] = branch, level
+                node_area[nodes] = recorded[branch] = area[branch]
                 nodes += 1
     return count, nodes
-
-
-@compiled
-def _end(ended: Any, into: Any, level: Any, scratch: Any) -> None:
-    """Let a branch end at its saddle. The earlier one goes on: its peak is as high or higher."""
-    scratch.root[ended] = scratch.parent[ended] = into
-    scratch.saddle[ended] = level
-    area, recorded = scratch.area, scratch.recorded
-    # What it gained at this very level belongs to the parent, and so does all of an inner branch;
-    # a border branch keeps its own account, which the joined tree settles.
-    area[into] += area[ended] if not scratch.at_border[ended] else area[ended] - recorded[ended]
-    scratch.at_border[into] |= scratch.at_border[ended]
 
 
 @compiled
@@ -246,13 +253,13 @@ def _is_dropped(i: Any, scratch: Any) -> Any:
 
 
 @compiled
-def _write_branches(values: Any, scratch: Any, branches: Any) -> None:
-    height, width = values.shape
+def _write_branches(height: Any, width: Any, scratch: Any) -> None:
+    values, gatherer, place = scratch.values, scratch.gatherer, scratch.place
     for y in range(height):
+        begin = (y + 1) * _WIDE + 1
+        row = scratch.branches[y]
         for x in range(width):
-            branches[y, x] = 0
-            if values[y, x] > 0:
-                branches[y, x] = scratch.place[scratch.gatherer[(y + 1) * _WIDE + x + 1]]
+            row[x] = place[gatherer[begin + x]] if values[begin + x] > 0 else 0
 
 
 @compiled
@@ -319,15 +326,17 @@ def _describe_border(count: Any, border: Any, nodes: Any, scratch: Any) -> Any:
 
 
 @compiled
-def _describe_edges(values: Any, scratch: Any) -> Any:
-    height, width = values.shape
+def _describe_edges(height: Any, width: Any, scratch: Any) -> Any:
+    """Describe the four edges; follows `_describe_border`, which leaves the list in ``gained``."""
+    values, gatherer, listed = scratch.values, scratch.gatherer, scratch.gained
     value = np.zeros((4, BLOCK_PX), np.uint8)
     border = np.zeros((4, BLOCK_PX), np.uint16)
     for side in range(4):
         for i in range(width if side < 2 else height):
             y = (0, height - 1, i, i)[side]
             x = (i, i, 0, width - 1)[side]
-            value[side, i] = values[y, x]
-            if values[y, x] > 0:
-                border[side, i] = scratch.gained[scratch.gatherer[(y + 1) * _WIDE + x + 1]]
+            pixel = (y + 1) * _WIDE + x + 1
+            if values[pixel] > 0:
+                value[side, i] = values[pixel]
+                border[side, i] = listed[gatherer[pixel]]
     return value, border

@@ -50,6 +50,7 @@ __all__ = [
     "hysteresis_blocks",
     "index_blocks",
     "index_thresholds",
+    "warm_up",
 ]
 
 Bools = NDArray[np.bool_]
@@ -172,6 +173,23 @@ def hysteresis_blocks(
     with writing(Path(out), described, overwrite=overwrite) as level0:
         yield from _fill(values, thresholds, level0, block_px, workers)
     return open_mask(out)
+
+
+def warm_up() -> None:
+    """Compile all kernels of this file and of the index, or load them from numba's cache.
+
+    Takes seconds the first time on a machine. Call it in the background, before a hand waits.
+    """
+    row = np.arange(600, dtype=np.uint32)
+    values = (np.multiply.outer(row[:520], row) % 251).astype(np.uint8)
+    hysteresis(values)
+    index = index_thresholds(values)
+    index.mask(min_area_px=9)
+    index.mask(step=3)
+    index.areas(min_area_px=9)
+    index.landscape(values > 99)
+    for x in (0, 255):
+        index.standing(1, x, 0.0)
 
 
 def _describe(probability: Any, thresholds: Thresholds, class_name: str | None) -> Mask:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from typing import NamedTuple, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box, Frame, Mpp
 from slideconcord.segmentation.component_tree import BLOCK_PX
 from slideconcord.segmentation.joined_tree import JoinedTree
+from slideconcord.segmentation.sharing import share, workers
 from slideconcord.segmentation.thresholds import Thresholds
 from slideconcord.segmentation.tree_query import (
     Forest,
@@ -25,14 +24,16 @@ from slideconcord.segmentation.tree_query import (
     area_of,
     fill_reach,
     gather,
-    reach_of_border,
     start_reach,
     tally,
     tally_large,
 )
 
+if TYPE_CHECKING:
+    from slideconcord.segmentation.landscape import Landscape
+
 Bools = NDArray[np.bool_]
-Part = TypeVar("Part")
+FIVE_PERCENT = tuple(step / 20 for step in range(1, 20))
 _REMEMBERED = 3
 _ALONE_PX = 1 << 18  # smaller masks are not worth a second thread
 
@@ -103,6 +104,7 @@ class ThresholdIndex:
         self.shape: tuple[int, int] = (height, width)
         self._columns = -(-width // BLOCK_PX)
         self._memory = _Memory()
+        self._totals = _totals(forest, joined)
 
     def mask(
         self,
@@ -141,6 +143,9 @@ class ThresholdIndex:
         box = self._checked(box, step)
         shape = -(-box.height // step), -(-box.width // step)
         out = _checked_out(out, shape)
+        if not out.flags.c_contiguous:  # compiled for this layout alone
+            out[:] = self.mask(low, high, box, step, min_area_px=min_area_px)
+            return out
         if thresholds.high_grey >= 255:
             out[:] = False
             return out
@@ -160,7 +165,7 @@ class ThresholdIndex:
                 self.forest, reach, thresholds.high_grey, out[rows.start : rows.stop],
             )  # fmt: skip
 
-        _share(_rows_by_block(y, stride, shape, block_px), fill)
+        share(_rows_by_block(y, stride, shape, block_px), fill)
         return out
 
     def areas(
@@ -215,18 +220,35 @@ class ThresholdIndex:
         levels = sum(array.nbytes for level in self.levels for array in level)
         return levels + sum(array.nbytes for array in (*self.forest, *self.joined))
 
-    def reach_of_border(self, grey: int) -> NDArray[np.uint8]:
-        """Return how high each border branch reaches at one grey level."""
-        return np.asarray(reach_of_border(self.joined, grey, 0))
+    def landscape(
+        self,
+        reference: Any,
+        tissue: Any = None,
+        *,
+        lows: Sequence[float] = FIVE_PERCENT,
+        highs: Sequence[float] = FIVE_PERCENT,
+    ) -> Landscape:
+        """Compare the masks of all pairs of thresholds with a reference, in one look at the map.
 
-    @cached_property
-    def _totals(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Area and count by [low, high] in grey levels."""
-        by_peak = tally(self.forest, self.joined)
-        # Of all components with a peak above high.
-        above = [np.cumsum(table[:, ::-1], axis=1)[:, ::-1] for table in by_peak]
-        area, count = (np.pad(table[:, 1:], ((0, 0), (0, 1))) for table in above)
-        return area, count
+        Parameters
+        ----------
+        reference
+            A Mask in the map's frame, or bool pixels (y, x) of the map's shape.
+        tissue
+            Pixels that count, likewise; all when None.
+        lows, highs
+            Fractions from 0 to 1; 5 % steps from 0.05 to 0.95 unless given.
+
+        Raises
+        ------
+        MismatchError
+            When the reference or the tissue lies in another frame, or has another shape.
+        ParameterError
+            When a threshold is no fraction from 0 to 1.
+        """
+        from slideconcord.segmentation.landscape import survey
+
+        return survey(self, reference, tissue, tuple(lows), tuple(highs))
 
     @cached_property
     def _ranks(self) -> NDArray[np.int32]:
@@ -259,6 +281,14 @@ class ThresholdIndex:
         return box
 
 
+def _totals(forest: Forest, joined: JoinedTree) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return area and count of all regions by [low, high] in grey levels."""
+    # Those with a peak above high are all from the next grey level on.
+    from_peak = [np.cumsum(t[:, ::-1], axis=1)[:, ::-1] for t in tally(forest, joined)]
+    area, count = (np.pad(table[:, 1:], ((0, 0), (0, 1))) for table in from_peak)
+    return area, count
+
+
 def _checked_out(out: Bools | None, shape: tuple[int, int]) -> Bools:
     if out is None:
         return np.empty(shape, np.bool_)
@@ -278,38 +308,14 @@ def _twos(number: int) -> int:
 def _rows_by_block(y: int, stride: int, shape: tuple[int, int], block_px: int) -> list[range]:
     """Cut the rows of a result into parts that share no block."""
     height = shape[0]
-    if shape[0] * shape[1] < _ALONE_PX or _workers() == 1:
+    if shape[0] * shape[1] < _ALONE_PX or workers() == 1:
         return [range(height)]
     parts, begin = [], 0
     # Some more parts than threads, because empty parts of a slide are done at once.
-    least = -(-height // (4 * _workers()))
+    least = -(-height // (4 * workers()))
     while begin < height:
         block_end = (-(-(y + (begin + least) * stride) // block_px)) * block_px
         end = min(max(-(-(block_end - y) // stride), begin + 1), height)
         parts.append(range(begin, end))
         begin = end
     return parts
-
-
-def _workers() -> int:
-    return min(4, os.cpu_count() or 1)
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(_workers() - 1, 1), thread_name_prefix="threshold-index")
-
-
-def _share(parts: Iterable[Part], work: Callable[[Part], None]) -> None:
-    """Do all parts in this thread and those of the pool, each taking the next one."""
-    waiting = list(parts)
-    left = iter(waiting)
-
-    def drain() -> None:
-        for part in left:
-            work(part)
-
-    helpers = [_pool().submit(drain) for _ in range(min(_workers(), len(waiting)) - 1)]
-    drain()
-    for helper in helpers:
-        helper.result()
