@@ -264,7 +264,8 @@ def comparison(
         block = np.asarray(block)
         if not is_bytes:
             check_fractions(block)
-        return block > low, block > high
+        # In this order whatever that of the map, because the kernels are compiled for it alone.
+        return np.greater(block, low, order="C"), np.greater(block, high, order="C")
 
     return compare
 
