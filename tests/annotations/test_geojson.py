@@ -363,7 +363,7 @@ def test_chunks_of_any_size_give_the_same(tmp_path: Path, monkeypatch: pytest.Mo
     assert whole.metadata == {"later": [[1, 2]]}
     monkeypatch.setattr(split, "_MOST_AT_ONCE", 1)
     for size in (1, 2, 7, 64):
-        monkeypatch.setattr(split, "_CHUNK", size)
+        monkeypatch.setattr(split, "CHUNK", size)
         assert read_annotations(tmp_path / "a.geojson") == whole
 
 

@@ -19,6 +19,7 @@ from slideconcord.annotations import (
     geojson_read,
     geojson_split,
     limits,
+    packed,
     read_annotations,
 )
 from slideconcord.errors import AnnotationError
@@ -150,9 +151,9 @@ def test_hostile_documents(tmp_path: Path, content: str | bytes, message: str) -
 
 def test_files_beyond_every_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = replace(limits.LIMITS, feature_bytes=5000, vertices=40, features=20, packed_ratio=50)
-    for module in (geojson_split, geojson_read, geojson_geometry):
+    for module in (geojson_split, geojson_read, geojson_geometry, packed):
         monkeypatch.setattr(module, "LIMITS", small)
-    monkeypatch.setattr(geojson_split, "_CHUNK", 1000)
+    monkeypatch.setattr(geojson_split, "CHUNK", 1000)
     long = "[[" + ",".join(["[1,2]"] * 2000) + "]]"
     tiny = '{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]}}'
     assert "feature 1 is larger than" in str(failure(tmp_path, with_coordinates(long)))

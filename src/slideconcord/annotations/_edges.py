@@ -7,15 +7,16 @@ Outlines keep the mask on their right as seen on the screen, so exteriors have p
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from slideconcord.compiled import compiled
 
 IntArray = NDArray[np.int32]
 NONE = -1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def count_corners(above: NDArray[np.uint8], row: NDArray[np.uint8]) -> int:
     """Count the corners between two rows; a diagonal touch counts twice."""
     total = 0
@@ -25,7 +26,7 @@ def count_corners(above: NDArray[np.uint8], row: NDArray[np.uint8]) -> int:
     return total
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def add_corners(
     above: NDArray[np.uint8],
     row: NDArray[np.uint8],
@@ -81,7 +82,7 @@ def add_corners(
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def add_rows(
     above: NDArray[np.uint8],
     rows: NDArray[np.uint8],
@@ -102,7 +103,7 @@ def add_rows(
     return count
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def count_rows(above: NDArray[np.uint8], rows: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Count the corners above each of ``rows``."""
     counts = np.empty(rows.shape[0], np.int64)
@@ -111,7 +112,7 @@ def count_rows(above: NDArray[np.uint8], rows: NDArray[np.uint8]) -> NDArray[np.
     return counts
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def close_rings(
     xy: IntArray, following: IntArray, beside: IntArray
 ) -> tuple[IntArray, NDArray[np.int64], IntArray, NDArray[np.int64]]:
@@ -174,12 +175,12 @@ def close_rings(
     return points, ends[:rings], owners[:rings], areas[:rings]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _same_place(xy: IntArray, a: int, b: int) -> bool:
     return xy[a, 0] == xy[b, 0] and xy[a, 1] == xy[b, 1]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _emit(
     path: IntArray,
     base: int,
@@ -197,7 +198,7 @@ def _emit(
     return used
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _signed_area(points: IntArray, begin: int, end: int) -> int:
     # every second side is horizontal, so the area is the sum of x steps times height
     total = 0

@@ -9,21 +9,22 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from slideconcord.compiled import compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def fill_polygons(
     xy: Floats, ring_ends: Ints, polygon_ends: Ints, values: NDArray[Any], out: NDArray[Any]
 ) -> int:
     """Write ``values[k]`` into ``out`` (y, x) wherever polygon k lies; later ones win.
 
-    Returns the number of pixels that held another value than 0 before.
+    Returns the number of pixels that another polygon's value was taken from.
     """
     lost = ring = begin = 0
     for polygon in range(polygon_ends.size):
@@ -40,13 +41,13 @@ def fill_polygons(
     return lost
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _first_centre(position: float, size: int) -> int:
     """Return the first pixel whose centre is not before ``position``, within 0 to ``size``."""
     return int(min(max(math.ceil(position - 0.5), 0.0), float(size)))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _crossings(
     xy: Floats,
     ring_ends: Ints,
@@ -91,7 +92,7 @@ def _crossings(
     return starts, crossings
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _fill_rows(starts: Ints, crossings: Ints, value: Any, out: NDArray[Any]) -> int:
     lost = 0
     for row in range(out.shape[0]):
@@ -100,6 +101,6 @@ def _fill_rows(starts: Ints, crossings: Ints, value: Any, out: NDArray[Any]) -> 
             line = np.sort(line)
         for i in range(0, line.size - 1, 2):
             for column in range(min(line[i], line[i + 1]), max(line[i], line[i + 1])):
-                lost += out[row, column] != 0
+                lost += out[row, column] != 0 and out[row, column] != value
                 out[row, column] = value
     return lost

@@ -6,9 +6,10 @@ remains of a feature is a small JSON text for the standard library.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from slideconcord.compiled import compiled
 
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
@@ -38,12 +39,12 @@ _DEEPEST = 4
 _EXACT_POWERS = 10.0 ** np.arange(23)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _is_space(byte: int) -> bool:
     return byte in (32, 9, 10, 13)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def skip_shell(buffer: Bytes, position: int, state: Ints) -> int:
     """Scan what surrounds the features; return where their array begins, or the buffer's end.
 
@@ -85,7 +86,7 @@ def skip_shell(buffer: Bytes, position: int, state: Ints) -> int:
     return buffer.size
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def split_features(
     buffer: Bytes, position: int, state: Ints, starts: Ints, ends: Ints
 ) -> tuple[int, int]:
@@ -134,7 +135,7 @@ def split_features(
     return found, buffer.size
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def take_coordinates(
     buffer: Bytes,
     starts: Ints,
@@ -202,7 +203,7 @@ def take_coordinates(
     return items
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _equals(buffer: Bytes, begin: int, end: int, word: Bytes) -> bool:
     if end - begin != word.size:
         return False
@@ -212,7 +213,7 @@ def _equals(buffer: Bytes, begin: int, end: int, word: Bytes) -> bool:
     return same
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _array_after_colon(buffer: Bytes, i: int, end: int) -> int:
     """Return where the array begins that follows a key and its colon, or -1."""
     colons = 0
@@ -222,7 +223,7 @@ def _array_after_colon(buffer: Bytes, i: int, end: int) -> int:
     return i if i < end and colons == 1 and buffer[i] == _OPEN else -1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _write_index(text: Bytes, used: int, index: int) -> int:
     text[used] = _OPEN
     used += 1
@@ -237,7 +238,7 @@ def _write_index(text: Bytes, used: int, index: int) -> int:
     return used + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _read_array(
     buffer: Bytes,
     i: int,
@@ -315,7 +316,7 @@ def _read_array(
     return i, SYNTAX
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def read_number(buffer: Bytes, i: int, end: int) -> tuple[float, int]:
     """Read a JSON number; return it and the position after it, or NaN for a malformed one."""
     negative = buffer[i] == _MINUS
@@ -346,7 +347,7 @@ def read_number(buffer: Bytes, i: int, end: int) -> tuple[float, int]:
     return (-value if negative else value), i
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _read_exponent(buffer: Bytes, i: int, end: int) -> tuple[int, int]:
     negative = i < end and buffer[i] == _MINUS
     if i < end and (buffer[i] == _MINUS or buffer[i] == _PLUS):
@@ -359,8 +360,8 @@ def _read_exponent(buffer: Bytes, i: int, end: int) -> tuple[int, int]:
     return (-power if negative else power), i
 
 
-@numba.njit(cache=True, nogil=True)
-def _scaled(digits: int, exponent: int) -> float:
+@compiled
+def _scaled(digits: np.uint64, exponent: int) -> float:
     """Return digits * 10**exponent, correctly rounded for the numbers that programs write."""
     high = np.float64(digits)
     if -22 <= exponent <= 0:
@@ -374,7 +375,7 @@ def _scaled(digits: int, exponent: int) -> float:
     return high * 10.0 ** np.float64(exponent)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _product_residue(whole: float, quotient: float, power: float) -> float:
     """Return whole - quotient * power without rounding (Dekker's product)."""
     product = quotient * power
@@ -384,7 +385,7 @@ def _product_residue(whole: float, quotient: float, power: float) -> float:
     return (whole - product) - error
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _upper_half(value: float) -> float:
     scaled = value * 134217729.0
     return scaled - (scaled - value)

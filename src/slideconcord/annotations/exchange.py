@@ -32,8 +32,8 @@ def read_annotations(
     ----------
     path : file, or folder of OME-Zarr labels
     format : name in ``FORMATS``; by default the content decides
-    bounds : the slide's ``openslide.bounds-*`` in level-0 pixels, when the file counts from their
-        corner, as QuPath does by default. What slideconcord wrote says so itself.
+    bounds : the slide's ``openslide.bounds-*`` in level-0 pixels, from whose corner QuPath counts
+        by default; other programs' formats ignore it. What slideconcord wrote says so itself.
     frame : where the pixels of a label mask lie on the slide, when the mask does not say
     classes : names of the values of a label mask, when the mask does not say
 
@@ -51,13 +51,16 @@ def read_annotations(
     path = Path(path)
     hints = Hints(frame=frame, classes=classes)
     try:
-        annotations = find_format(path, format).read(path, hints)
+        chosen = find_format(path, format)
+        annotations = chosen.read(path, hints)
     except AnnotationError:
         raise
     except FileNotFoundError as error:
         raise AnnotationError(f"{path} does not exist.", path) from error
     except OSError as error:
         raise AnnotationError(f"{path} cannot be read: {error.strerror or error}.", path) from error
+    if not chosen.from_bounds:
+        return annotations
     offset = _recorded_bounds(annotations, path) or bounds
     if bounds is not None and offset != bounds:
         raise MismatchError(
@@ -88,9 +91,10 @@ def write_annotations(
     format : name in ``FORMATS``, where the ending is not enough (.xml)
     metadata : what to note about all annotations, where the format has room for it
     mpp : pixel size of the slide's level 0 in µm
-    shape : (height, width) of a label mask in its own pixels
+    shape : (height, width) of the slide's level 0, for label masks
     frame : where the pixels of a label mask lie; by default they are level-0 pixels
-    bounds : the slide's ``openslide.bounds-*``, to count from their corner as QuPath does
+    bounds : the slide's ``openslide.bounds-*``, to count from their corner as QuPath does; formats
+        of programs that count from the slide's corner ignore it
     version : of OME-Zarr, "0.4" or "0.5"
 
     Returns
@@ -109,7 +113,7 @@ def write_annotations(
     hints = Hints(
         mpp=None if mpp is None else Mpp.of(mpp), shape=shape, frame=frame, version=version
     )
-    prepared = _prepared(annotations, metadata, bounds)
+    prepared = _prepared(annotations, metadata, bounds if chosen.from_bounds else None)
     with atomic(path) as partial:
         return chosen.write(prepared, partial, hints)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,6 +10,7 @@ from typing import Any
 
 from slideconcord.annotations.annotation import Annotations
 from slideconcord.annotations.hints import Hints
+from slideconcord.annotations.packed import read_pieces
 from slideconcord.errors import AnnotationError, ParameterError
 
 Reader = Callable[[Path, Hints], Annotations]
@@ -34,6 +33,8 @@ class Format:
     """How its files begin, white space left out."""
     contains: bytes = b""
     """What stands near the beginning of its files."""
+    from_bounds: bool = False
+    """Whether its program counts from the corner of the slide's bounds, as QuPath does."""
 
     def read(self, path: Path, hints: Hints) -> Annotations:
         reader: Reader = _load(self.reader)
@@ -55,6 +56,23 @@ FORMATS: dict[str, Format] = {
         f"{_HERE}.geojson_read:read",
         f"{_HERE}.geojson_write:write",
         begins=(b"{", b"["),
+        from_bounds=True,
+    ),
+    "asap": Format(
+        "ASAP XML",
+        (".xml", ".xml.gz"),
+        f"{_HERE}.asap_read:read",
+        f"{_HERE}.asap_write:write",
+        begins=(b"<",),
+        contains=b"<ASAP_Annotations",
+    ),
+    "imagescope": Format(
+        "Aperio ImageScope XML",
+        (".xml", ".xml.gz"),
+        f"{_HERE}.imagescope_read:read",
+        f"{_HERE}.imagescope_write:write",
+        begins=(b"<",),
+        contains=b"<Annotations",
     ),
 }
 
@@ -112,21 +130,8 @@ def _head(path: Path) -> bytes:
     """Return how a file begins, unpacked, without mark and leading white space."""
     if path.is_dir():
         return b"directory " + " ".join(sorted(p.name for p in path.iterdir())[:64]).encode()
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    if head.startswith(b"\x1f\x8b"):
-        head = _unpacked(path)
+    head = next(read_pieces(path, _HEAD_BYTES), b"")
     return head.removeprefix(_UTF8_MARK).lstrip()
-
-
-def _unpacked(path: Path) -> bytes:
-    try:
-        with gzip.open(path) as file:
-            return file.read(_HEAD_BYTES)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise AnnotationError(
-            f"{path}: the gzip data is damaged: {error}. Export it again.", path
-        ) from error
 
 
 def _load(home: str) -> Callable[..., Any]:

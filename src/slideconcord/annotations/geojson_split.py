@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.annotations import _json_scan as scan
 from slideconcord.annotations.limits import LIMITS
+from slideconcord.annotations.packed import CHUNK, read_pieces
 from slideconcord.errors import AnnotationError
 
-_CHUNK = 4 << 20
 _MOST_AT_ONCE = 4096
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -96,31 +94,8 @@ class Splitter:
             )
 
     def _chunks(self) -> Iterator[bytes]:
-        with self.path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            source: IO[bytes] | gzip.GzipFile = gzip.GzipFile(fileobj=file) if packed else file
-            first, total = True, 0
-            while chunk := self._read(source):
-                total += len(chunk)
-                if packed:
-                    self._check_ratio(total, file.tell())
-                if first:
-                    chunk = self._without_mark(chunk)
-                    first = False
-                yield chunk
-
-    def _read(self, source: IO[bytes] | gzip.GzipFile) -> bytes:
-        try:
-            return source.read(_CHUNK)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise self._error(f"the gzip data is damaged: {error}. Export it again.") from error
-
-    def _check_ratio(self, unpacked: int, packed: int) -> None:
-        if unpacked > LIMITS.feature_bytes and unpacked > LIMITS.packed_ratio * max(packed, 1):
-            raise self._error(
-                f"{packed:,} packed bytes grew to {unpacked:,}: this is no annotation file."
-            )
+        for i, piece in enumerate(read_pieces(self.path, CHUNK)):
+            yield piece if i else self._without_mark(piece)
 
     def _without_mark(self, chunk: bytes) -> bytes:
         if chunk.startswith(_UTF16_MARKS):

@@ -15,7 +15,7 @@ class Hints:
     mpp: Mpp | None = None
     """Pixel size of the slide's level 0 in µm."""
     shape: tuple[int, int] | None = None
-    """(height, width) of a label mask to write."""
+    """(height, width) of the slide's level 0."""
     frame: Frame | None = None
     """Where the pixels of a label mask lie on the slide."""
     classes: Mapping[int, str] | None = None
