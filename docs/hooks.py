@@ -50,7 +50,7 @@ def command_pages() -> list[str]:
 
 def section(name: str, command: Any) -> list[str]:
     context = command.make_context(name, [], resilient_parsing=True)
-    usage = " ".join(command.collect_usage_pieces(context))
+    usage = re.sub("[{}]", "", " ".join(command.collect_usage_pieces(context)))
     lines = [f"## {name}", "", (command.help or "").strip(), ""]
     lines += [f"    slideconcord {name} {usage}", "", "| option | what it does |", "|---|---|"]
     for parameter in command.params:

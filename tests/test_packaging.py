@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -101,18 +102,61 @@ def test_dev_explains_itself_when_asked_for_what_it_does_not_know(words):
     assert "dev.py demo" in done.stdout
 
 
-def test_dev_names_the_python_it_needs(monkeypatch):
-    import importlib.util
-
+@pytest.fixture
+def dev():
     spec = importlib.util.spec_from_file_location("dev", ROOT / "dev.py")
-    dev = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(dev)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_dev_names_the_python_it_needs(dev, monkeypatch):
     monkeypatch.setattr(dev.sys, "version_info", (3, 9, 1))
     monkeypatch.setattr(dev, "is_suitable", lambda command: False)
     with pytest.raises(SystemExit, match=r"needs Python 3\.11 or newer .* install one"):
         dev.find_python()
     monkeypatch.setattr(dev, "is_suitable", lambda command: command == ["python3.12"])
     assert dev.find_python() == ["python3.12"]
+
+
+def test_dev_prints_the_exact_line_where_it_may_not_install(dev, monkeypatch, capsys):
+    monkeypatch.setattr(dev, "root_command", lambda: None)
+    monkeypatch.setattr(dev.shutil, "which", lambda name: "/usr/bin/apt-get")
+    assert dev.install_packages(["xvfb", "libegl1"]) is False
+    line = "sudo apt-get install -y --no-install-recommends xvfb libegl1"
+    assert line in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="system packages are Debian's")
+def test_dev_finds_what_a_window_lacks(dev, monkeypatch):
+    monkeypatch.setattr(dev, "loads", lambda library: library != "libxcb-cursor.so.0")
+    monkeypatch.setattr(dev.shutil, "which", lambda name: None)
+    assert {"libxcb-cursor0", "xvfb", "xauth"} <= set(dev.missing_packages())
+    assert "libegl1" not in dev.missing_packages()
+
+
+def test_dev_goes_on_without_a_screen_as_far_as_it_can(dev, monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(dev, "setup", lambda: 0)
+    monkeypatch.setattr(dev, "screen", lambda: None)
+    monkeypatch.setattr(dev, "call", lambda *words, **more: calls.append((words, more)) or 0)
+    assert dev.test("-q") == 0
+    assert dev.demo() == 2
+    ((words, more),) = calls
+    assert words[-3:] == ("-m", "not viewer", "-q")
+    assert more == {"QT_QPA_PLATFORM": "offscreen"}
+    assert "no screen and no xvfb-run" in capsys.readouterr().out
+
+
+def test_dev_knows_when_an_environment_is_up_to_date(dev, monkeypatch, tmp_path):
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    monkeypatch.setattr(dev, "CONSTRAINTS", tmp_path / "constraints.txt")
+    (tmp_path / "constraints.txt").write_text("numpy==2")
+    (tmp_path / "pyproject.toml").write_text("one")
+    before = dev.stamp_of("all")
+    assert dev.stamp_of("all") == before != dev.stamp_of("docs")
+    (tmp_path / "pyproject.toml").write_text("other")
+    assert dev.stamp_of("all") != before
 
 
 def test_make_only_calls_dev():

@@ -38,7 +38,7 @@ def refused(run, *words: object) -> str:
     ("words", "message"),
     [
         (["infos"], "No such command 'infos'. Did you mean 'info'? See: slideconcord --help"),
-        (["info"], "Missing argument 'slide'. See: slideconcord info --help"),
+        (["info"], "Missing argument 'SLIDE'. See: slideconcord info --help"),
         (["info", "a", "b"], "Got unexpected extra argument(s) (b). See: slideconcord info --help"),
         (["info", "a", "--jsn"], "No such option: --jsn (Possible options: --json). See: "),
         (["--nothing"], "No such option: --nothing. See: slideconcord --help"),

@@ -14,7 +14,10 @@ from slideconcord.errors import ParameterError
 
 
 def info(
-    slide: Annotated[Path, typer.Argument(help="The slide: a file, or a folder of DICOM files.")],
+    slide: Annotated[
+        Path,
+        typer.Argument(metavar="SLIDE", help="A file, or a folder of DICOM files or OME-Zarr."),
+    ],
     mpp: MppText = None,
     json: Json = False,
 ) -> None:
@@ -30,7 +33,7 @@ def info(
 
 
 def view(
-    slides: Annotated[list[Path], typer.Argument(help="Slides to open.")],
+    slides: Annotated[list[Path], typer.Argument(metavar="SLIDE", help="Slides to open.")],
     mpp: MppText = None,
     json: Json = False,
 ) -> int:
@@ -57,7 +60,9 @@ def _show_window(paths: list[Path], mpp: str | None) -> None:
 
 
 def sample(
-    name: Annotated[str | None, typer.Argument(help="Which sample; see --list.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Which sample; see --list.")
+    ] = None,
     out: Out = Path(),
     list_all: Annotated[bool, typer.Option("--list", help="Name the samples.")] = False,
     json: Json = False,

@@ -28,7 +28,9 @@ def list_command(json: Json = False) -> None:
 
 @app.command("info")
 def info_command(
-    model: Annotated[str, typer.Argument(help="A name from models list, or a folder.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A name from models list, or a folder.")
+    ],
     json: Json = False,
 ) -> None:
     """Print what a model says of itself: input, classes, licence, training data."""
@@ -47,7 +49,10 @@ def info_command(
 @app.command("import")
 def import_command(
     checkpoint: Annotated[
-        Path, typer.Argument(help="Weights: .safetensors, or a PyTorch checkpoint of tensors only.")
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT", help="A .safetensors, or a PyTorch file of tensors only."
+        ),
     ],
     spec: Annotated[Path, typer.Option(metavar="FILE", help="The model.json that describes it.")],
     out: Annotated[

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @with_fields(PredictOptions, "box")
 def segment(
-    slides: Annotated[list[Path], typer.Argument(help="Slides to segment.")],
+    slides: Annotated[list[Path], typer.Argument(metavar="SLIDE", help="Slides to segment.")],
     out: Out,
     model: Annotated[str, typer.Option("--model", "-m", help="A known name or a model folder.")],
     mpp: MppText = None,
@@ -110,7 +110,7 @@ def _tell(slide: Slide, result: dict[str, Any]) -> None:
 
 def threshold(
     probability: Annotated[
-        Path, typer.Argument(help="A probability.zarr, or the folder that segment made.")
+        Path, typer.Argument(metavar="PROBABILITY", help="A probability.zarr, or its folder.")
     ],
     out: Out,
     low: Low = None,
