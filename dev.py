@@ -236,17 +236,18 @@ def test(*arguments: str) -> int:
 
 def check() -> int:
     setup()
-    steps = (
-        ["ruff", "check", "."],
-        ["ruff", "format", "--check", "."],
-        ["mypy"],
-        ["importlinter.cli", "lint"],
-    )
+    lint_imports = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
+    steps = {
+        "ruff check": ["-m", "ruff", "check", "."],
+        "ruff format": ["-m", "ruff", "format", "--check", "."],
+        "mypy": ["-m", "mypy"],
+        "lint-imports": ["-c", lint_imports],
+    }
     failed = []
-    for step in steps:
-        say(" ".join(step))
-        if call(PYTHON, "-m", *step):
-            failed.append(step[0])
+    for name, step in steps.items():
+        say(name)
+        if call(PYTHON, *step):
+            failed.append(name)
     if failed:
         say(f"failed: {', '.join(failed)}")
     return bool(failed)

@@ -37,7 +37,9 @@ def fingerprint_file(path: Path) -> str:
     size = path.stat().st_size
     digest = hashlib.sha256(str(size).encode())
     with path.open("rb") as file:
-        for start in sorted({0, max(size // 2 - _SAMPLE_BYTES // 2, 0), max(size - _SAMPLE_BYTES, 0)}):
+        for start in sorted(
+            {0, max(size // 2 - _SAMPLE_BYTES // 2, 0), max(size - _SAMPLE_BYTES, 0)}
+        ):
             file.seek(start)
             digest.update(file.read(_SAMPLE_BYTES))
     return digest.hexdigest()
