@@ -255,6 +255,7 @@ def check() -> int:
 
 def bench(*arguments: str) -> int:
     setup()
+    install("bench")
     return call(*(screen() or []), PYTHON, "-m", "benchmarks", *arguments)
 
 
