@@ -83,7 +83,7 @@ class _Memory:
     """Reaches asked for lately: a slider's next question is often about the same grey level."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    reaches: OrderedDict[tuple[int, int], Reach] = field(default_factory=OrderedDict)
+    reaches: OrderedDict[tuple[int, int, int], Reach] = field(default_factory=OrderedDict)
 
 
 class ThresholdIndex:
@@ -149,7 +149,7 @@ class ThresholdIndex:
         if thresholds.high_grey >= 255:
             out[:] = False
             return out
-        reach = self._reach(thresholds.low_grey, min_area_px)
+        reach = self._reach(thresholds, min_area_px)
         index = min(_twos(step), _twos(box.y), _twos(box.x), len(self.levels) - 1)
         level, block_px = self.levels[index], BLOCK_PX >> index
         y, x, stride = box.y >> index, box.x >> index, step >> index
@@ -256,8 +256,10 @@ class ThresholdIndex:
         ranks[self.joined.border] = np.arange(len(ranks), dtype=np.int32)
         return ranks
 
-    def _reach(self, grey: int, min_area_px: int) -> Reach:
-        key = grey, max(int(min_area_px), 1)
+    def _reach(self, thresholds: Thresholds, min_area_px: int) -> Reach:
+        least = max(int(min_area_px), 1)
+        # While nothing is left out for its area, moving high asks nothing new of the tree.
+        key = thresholds.low_grey, thresholds.high_grey if least > 1 else 0, least
         with self._memory.lock:
             reach = self._memory.reaches.pop(key, None)
             if reach is None:

@@ -40,6 +40,8 @@ class Reach(NamedTuple):
     """How high every branch reaches at one grey level, filled block by block when needed."""
 
     grey: int
+    high: int
+    """Counts only where small components are left out: areas are looked up above it only."""
     min_area_px: int
     """Components smaller than this reach 0."""
     of_border: Bytes
@@ -52,11 +54,14 @@ class Reach(NamedTuple):
     """Per block."""
 
 
-def start_reach(forest: Forest, joined: JoinedTree, grey: int, min_area_px: int) -> Reach:
+def start_reach(
+    forest: Forest, joined: JoinedTree, grey: int, high: int = 0, min_area_px: int = 1
+) -> Reach:
     """Find how high the border branches reach; the blocks follow with `fill_reach`."""
     blocks = len(forest.start) - 1
     return Reach(
         grey,
+        high,
         min_area_px,
         reach_of_border(joined, grey, min_area_px),
         # One more, because pixels of value 0 name branch 0 even in a block without branches.
@@ -110,13 +115,14 @@ def _fill_block(forest: Any, reach: Any, block: Any) -> None:
     saddle, parent = forest.saddle[first:stop], forest.parent[first:stop]
     for b in range(forest.border_start[block], forest.border_start[block + 1]):
         out[forest.border_branch[b]] = reach.of_border[b]
-    for i in range(len(out)):
-        # Without a branch of the program: noise would mispredict it. A border branch has
-        # saddle 255 and itself as parent, so it keeps what it has.
-        joined_value = out[parent[i]]
-        out[i] = joined_value if saddle[i] > reach.grey else peak[i]
     if reach.min_area_px > 1:
-        _drop_small(forest, reach, block)
+        _fill_large(forest, reach, block, out)
+    else:
+        for i in range(len(out)):
+            # Without a branch of the program: noise would mispredict it. A border branch has
+            # saddle 255 and itself as parent, so it keeps what it has.
+            joined_value = out[parent[i]]
+            out[i] = joined_value if saddle[i] > reach.grey else peak[i]
     smallest, largest = np.uint8(255), np.uint8(0)
     for i in range(len(out)):
         smallest = min(smallest, out[i] if peak[i] > reach.grey else np.uint8(255))
@@ -125,19 +131,22 @@ def _fill_block(forest: Any, reach: Any, block: Any) -> None:
 
 
 @compiled
-def _drop_small(forest: Any, reach: Any, block: Any) -> None:
-    """Let inner components that are too small, and all that joined them, reach 0."""
+def _fill_large(forest: Any, reach: Any, block: Any, out: Any) -> None:
+    """Do as `_fill_block`, but let components that are too small reach 0."""
     first, stop = forest.start[block], forest.start[block + 1]
-    node = forest.node_start[block]
-    for i in range(first, stop):
-        end = node + forest.node_count[i]
-        if forest.saddle[i] > reach.grey:
-            reach.of_branch[i] = reach.of_branch[first + forest.parent[i]]
-        elif forest.peak[i] > reach.grey:
-            area = _area_at(forest.node_level, forest.node_area, node, end, reach.grey)
-            if np.int64(area) + 1 < reach.min_area_px:
-                reach.of_branch[i] = 0
-        node = end
+    peak, saddle = forest.peak[first:stop], forest.saddle[first:stop]
+    parent, node_count = forest.parent[first:stop], forest.node_count[first:stop]
+    grey, high, least = reach.grey, reach.high, reach.min_area_px
+    end = forest.node_start[block]
+    for i in range(len(out)):
+        end += node_count[i]
+        joined_value, own = out[parent[i]], peak[i]
+        # Those that do not reach high are out anyway; they are most, and need no look at nodes.
+        if own > high and saddle[i] <= grey:
+            begin = end - node_count[i]
+            area = _area_at(forest.node_level, forest.node_area, begin, end, grey)
+            own = own if np.int64(area) + 1 >= least else np.uint8(0)
+        out[i] = joined_value if saddle[i] > grey else own
 
 
 @compiled
