@@ -115,8 +115,13 @@ def check_readable(path: Path) -> None:
             if not any(path.iterdir()):
                 raise UnsupportedSlideError(f"{path.name} is an empty folder, not a slide.", path)
             return
+        # Opening a pipe would wait for ever for its other end.
+        if path.exists() and not path.is_file():
+            raise SlideError(f"{path.name} is neither a file nor a folder.", path)
         with path.open("rb") as file:
             empty = not file.read(1)
+    except ValueError as error:
+        raise SlideError(f"{str(path)!r} is not a name that a file can have.", path) from error
     except FileNotFoundError:
         raise SlideError(f"{path} does not exist: check the name and the folder.", path) from None
     except PermissionError:

@@ -64,6 +64,11 @@ class OpenSlideReader:
             self.info = describe(self._handle)
         except openslide.OpenSlideError as error:
             raise self._spoiled(error) from error
+        if _is_described(self.info):
+            raise UnsupportedSlideError(
+                "a TIFF whose OME-XML or ImageJ text gives the pixel size: OpenSlide ignores that",
+                path,
+            )
         direct = self.info.vendor in _DIRECT
         self._tiles = TiffTiles.match(self._file, self.info.levels) if direct else None
 
@@ -243,6 +248,13 @@ def _bounds(properties: Mapping[str, str]) -> Box | None:
 def _icc_profile(handle: openslide.OpenSlide) -> bytes | None:
     profile = handle.color_profile
     return profile.tobytes() if profile is not None else None
+
+
+def _is_described(info: SlideInfo) -> bool:
+    """Whether the file says more than OpenSlide's generic TIFF understands."""
+    text = info.properties.get("tiff.ImageDescription", "").strip()
+    is_generic = info.vendor == "generic-tiff"
+    return is_generic and (text.endswith("OME>") or text.startswith("ImageJ="))
 
 
 def scanner_name(properties: Mapping[str, str]) -> str | None:

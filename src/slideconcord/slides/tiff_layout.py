@@ -48,6 +48,8 @@ def find_layout(tiff: tifffile.TiffFile, path: Path) -> TiffLayout:
         raise UnsupportedSlideError(
             "cut short: it names a page beyond its end; copy the file again", path
         )
+    if len({page.offset for page in pages}) < len(pages):
+        raise UnsupportedSlideError("a damaged TIFF file: its pages form a ring", path)
     description = str(pages[0].description or "")
     if tiff.is_ome:
         return _ome_layout(pages, read_ome(description, path), path)
