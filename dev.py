@@ -105,7 +105,7 @@ def make_venv() -> None:
             f"dev.py: {shlex.join(python)} cannot make a virtual environment: "
             "run 'sudo apt-get install python3-venv' (or use a Python from python.org), then again."
         )
-    say(f"making {VENV} with {shlex.join(python)}")
+    say(f"making {VENV} with {shlex.join(python)}; this takes some minutes and several GB")
     must(*python, "-m", "venv", "--clear", VENV)
 
 
@@ -122,7 +122,7 @@ def install(extras: str) -> None:
         make_venv()
     elif stamp.is_file() and stamp.read_text() == stamp_of(extras):
         return
-    say(f"installing slideconcord[{extras}] (some minutes and several GB the first time)")
+    say(f"installing slideconcord[{extras}]")
     must(
         *(PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"),
         *("-c", CONSTRAINTS, "-e", f".[{extras}]"),
@@ -180,11 +180,11 @@ def install_packages(packages: list[str]) -> bool:
     """Install Debian packages when that needs no password; say what to run when it does."""
     line = shlex.join(["apt-get", "install", "-y", "--no-install-recommends", *packages])
     if not shutil.which("apt-get"):
-        say(f"this system lacks what Debian calls {' '.join(packages)}: install it for a window.")
+        say(f"this system lacks what Debian calls {' '.join(packages)}. Install it, then go on.")
         return False
     before = root_command()
     if before is None:
-        say(f"a window needs system libraries. Run:\n    sudo {line}")
+        say(f"system packages are missing. Run:\n    sudo {line}")
         return False
     say(f"installing system packages: {' '.join(packages)}")
     quiet = [*before, "env", "DEBIAN_FRONTEND=noninteractive"]

@@ -29,6 +29,11 @@ def text_of(capsys, *words: object) -> str:
     return capsys.readouterr().out
 
 
+@pytest.fixture
+def needs_napari() -> None:
+    pytest.importorskip("napari")
+
+
 def test_version(capsys):
     assert text_of(capsys, "--version").strip() == __version__
 
@@ -69,6 +74,26 @@ def test_info_names_no_label_and_no_free_property(capsys, real_data):
     # Aperio's description field, where sites write what they like.
     assert "filename" not in text
     assert "imageid" not in text
+
+
+@pytest.fixture
+def viewed(monkeypatch, needs_napari) -> list[tuple[list[str], object]]:
+    """Return what would have been opened in a window."""
+    seen = []
+    monkeypatch.setattr("slideconcord.cli.screen.has_screen", lambda: True)
+    monkeypatch.setattr(
+        "slideconcord.plugin.actions.view_slides",
+        lambda paths, mpp=None: seen.append(([p.name for p in paths], mpp)),
+    )
+    return seen
+
+
+def test_view_opens_the_good_slides_and_names_the_bad(capsys, viewed, tiny_slide_path, tmp_path):
+    (tmp_path / "bad.svs").write_text("nothing")
+    words = ["view", str(tmp_path / "bad.svs"), str(tiny_slide_path), "--mpp", "0.25"]
+    assert main(words) == 1
+    assert viewed == [(["tiny.tif"], (0.25, 0.25))]
+    assert "bad.svs" in capsys.readouterr().err
 
 
 def test_samples_are_listed(capsys):
