@@ -19,11 +19,15 @@ Bytes = NDArray[np.uint8]
 
 
 class ChunkedArray:
-    """A uint8 array (class, y, x) on disk with one class a chunk. Chunks appear whole or not."""
+    """A uint8 array (class, y, x) on disk with one class a chunk. Chunks appear whole or not.
 
-    def __init__(self, folder: Path) -> None:
+    ``drafts`` is a folder on the same disk for chunks half written: a crash leaves them there,
+    and not among the others.
+    """
+
+    def __init__(self, folder: Path, drafts: Path) -> None:
         about: dict[str, Any] = json.loads((folder / ".zarray").read_text(encoding="utf-8"))
-        self._folder = folder
+        self._folder, self._drafts = folder, drafts
         self._codec: Any = get_codec(about["compressor"])
         self.classes, self.height, self.width = about["shape"]
         self.chunk_px: int = about["chunks"][1]
@@ -58,13 +62,9 @@ class ChunkedArray:
 
     def _replace(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{threading.get_ident()}.partial")
-        try:
-            partial.write_bytes(content)
-            partial.replace(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
+        draft = self._drafts / f"{threading.get_ident()}.partial"
+        draft.write_bytes(content)
+        draft.replace(path)
 
     def _path(self, channel: int, row: int, column: int) -> Path:
         return self._folder / str(channel) / str(row) / str(column)

@@ -37,11 +37,9 @@ class FolderLock:
 
     def release(self) -> None:
         """Give the folder free; the lock file goes too."""
-        if not self._file.closed:
-            # Windows cannot remove an open file; an unlocked one left over does no harm.
-            with suppress(OSError):
-                self.path.unlink()
-            self._file.close()
+        # Closing unlocks. Windows cannot remove an open file; one left over does no harm.
+        with self._file, suppress(OSError):
+            self.path.unlink()
 
     def _open(self, folder: Path) -> BinaryIO:
         while True:

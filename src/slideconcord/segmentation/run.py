@@ -121,24 +121,25 @@ class Run:
         )
 
     def _open_state(self) -> None:
-        partial = self.out / PARTIAL_NAME
+        partial, whole = self.out / PARTIAL_NAME, self.out / MAP_NAME
         resumes = _journal_key(self.state) is not None
         # A crash between the last two steps of `finish` leaves the map finished, run.json not.
-        is_renamed = resumes and (self.out / MAP_NAME).is_dir()
-        if not (resumes and (partial.is_dir() or is_renamed)):
+        if not (resumes and (partial.is_dir() or whole.is_dir())):
             shutil.rmtree(partial, ignore_errors=True)
             shutil.rmtree(self.state, ignore_errors=True)
-            self._create(partial)
-        self.state.mkdir(exist_ok=True)
+            self.state.mkdir()
+        # The journal says whose the map is, so it comes first.
         self.journal = Journal(self.state / _JOURNAL_NAME, self._plan.key)
-        where = partial if partial.is_dir() else self.out / MAP_NAME
+        if not (partial.is_dir() or whole.is_dir()):
+            self._create(partial)
+        where = partial if partial.is_dir() else whole
         count = len(read_multiscale(where).arrays)
-        self.arrays = [ChunkedArray(where / str(level)) for level in range(count)]
+        self.arrays = [ChunkedArray(where / str(level), self.state) for level in range(count)]
 
     def _create(self, partial: Path) -> None:
-        plan = self._plan
+        plan, draft = self._plan, self.state / "map"
         create_pyramid(
-            partial,
+            draft,
             plan.grid.shape,
             channels=plan.model.spec.classes,
             dtype="uint8",
@@ -147,6 +148,7 @@ class Run:
             name=plan.model.name,
             attributes={ATTRIBUTES: {**self._about(), "provenance": self._origin()}},
         )
+        draft.rename(partial)
 
     def _about(self) -> dict[str, Any]:
         """Return what a map says of itself beside OME-Zarr."""
