@@ -13,12 +13,14 @@ _HOME = {
     "CLASS_NAMES": "tissue",
     "VirtualScanner": "scanner",
     "SCANNERS": "scanner",
-    "scan": "scan",
+    "scan": "digitise",
     "truth_mask": "regions",
     "truth_regions": "regions",
     "SAMPLES": "cases",
     "write_sample": "cases",
     "sample_steps": "cases",
+    "shipped_files": "cases",
+    "write_repeating_slide": "repeating",
 }
 __all__ = sorted(_HOME)
 

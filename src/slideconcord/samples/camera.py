@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from numba import njit
 
-from slideconcord.samples.noise import salted, uniform
+from slideconcord.samples.noise import SOURCES, compiled, kept, mixed, place_bits
 
 if TYPE_CHECKING:
     from slideconcord.geometry import Box
@@ -17,28 +16,45 @@ if TYPE_CHECKING:
     from slideconcord.samples.tissue import Stain
 
 
-@njit(cache=True, nogil=True)
-def _transmit(stain, matrix, light):  # type: ignore[no-untyped-def]
-    """Write the transmitted light 0..1 of every colour: 10 ** -(density)."""
-    for i in range(stain.shape[0]):
-        for j in range(stain.shape[1]):
-            h, e = stain[i, j, 0], stain[i, j, 1]
-            for c in range(3):
-                light[i, j, c] = math.exp(-2.302585 * (h * matrix[0, c] + e * matrix[1, c]))
+@compiled
+def _sixteen(bits, shift):  # type: ignore[no-untyped-def]
+    return float((bits >> np.uint64(shift)) & np.uint64(0xFFFF)) / 65535.0
 
 
-@njit(cache=True, nogil=True)
-def _expose(light, white, noise, key, y0, x0, rgb):  # type: ignore[no-untyped-def]
-    """Write grey levels; the noise is a function of the pixel's place in the scan."""
-    for i in range(rgb.shape[0]):
-        for j in range(rgb.shape[1]):
-            # The sum of three uniforms is close enough to a normal for a camera.
-            grain = uniform(key, y0 + i, x0 + j) - 0.5
-            for c in range(3):
-                own = salted(key, c + 1)
-                a = uniform(own, y0 + i, x0 + j) + uniform(own + key, y0 + i, x0 + j) - 1.0
-                value = light[i, j, c] * white[c] + 2.0 * noise * (a + grain)
-                rgb[i, j, c] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
+def _entry_points(sources: int) -> tuple[Any, Any]:
+    """Return the two steps of the camera; their cache on disk is that of ``sources``."""
+
+    @kept
+    def transmit(stain, matrix, light):  # type: ignore[no-untyped-def]
+        """Write the transmitted light 0..1 of every colour: 10 ** -(density)."""
+        if sources == 0:
+            return
+        for i in range(stain.shape[0]):
+            for j in range(stain.shape[1]):
+                h, e = stain[i, j, 0], stain[i, j, 1]
+                for c in range(3):
+                    light[i, j, c] = math.exp(-2.302585 * (h * matrix[0, c] + e * matrix[1, c]))
+
+    @kept
+    def expose(light, white, noise, key, y0, x0, rgb):  # type: ignore[no-untyped-def]
+        """Write grey levels; the noise is a function of the pixel's place in the scan."""
+        if sources == 0:
+            return
+        for i in range(rgb.shape[0]):
+            for j in range(rgb.shape[1]):
+                bits = place_bits(key, y0 + i, x0 + j)
+                more = mixed(bits)
+                # The sum of three uniforms is close enough to a normal for a camera.
+                shared = _sixteen(more, 48) - 1.5
+                for c in range(3):
+                    own = _sixteen(bits, 16 * c) + _sixteen(more, 16 * c)
+                    value = light[i, j, c] * white[c] + 2.0 * noise * (own + shared)
+                    rgb[i, j, c] = np.uint8(min(max(value + 0.5, 0.0), 255.0))
+
+    return transmit, expose
+
+
+_transmit, _expose = _entry_points(SOURCES)
 
 
 def develop(stain: Stain, scanner: VirtualScanner, box: Box, reach: int) -> Rgb:
@@ -49,7 +65,7 @@ def develop(stain: Stain, scanner: VirtualScanner, box: Box, reach: int) -> Rgb:
     if reach:
         side, sigma = 2 * reach + 1, scanner.blur_um / scanner.mpp
         light = cv2.GaussianBlur(light, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
-        light = light[reach : reach + box.height, reach : reach + box.width]
+        light = light[reach : reach + box.height, reach : reach + box.width].copy()
     rgb = np.empty((*box.shape, 3), np.uint8)
     white = np.array(scanner.white)
     key = np.uint64(7 * scanner.seed + 3)

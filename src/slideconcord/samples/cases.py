@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
@@ -9,10 +10,15 @@ from pathlib import Path
 
 from slideconcord.errors import OutputError, ParameterError
 from slideconcord.geometry import Mpp
+from slideconcord.samples.digitise import TILE_PX, VIRTUAL, describe, scan
+from slideconcord.samples.pyramid import written_whole
 from slideconcord.samples.regions import truth_regions
-from slideconcord.samples.scan import VIRTUAL, describe, scan
 from slideconcord.samples.scanner import SCANNERS
 from slideconcord.samples.tissue import CLASS_NAMES, VirtualTissue
+
+SHIPPED = "colon-virtual-small"
+DATA = Path(__file__).parent / "data"
+"""Samples shipped with the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +33,11 @@ class Sample:
 _SAMPLES = {
     "colon-virtual": Sample(
         "Virtual colon with a tumour, 3 x 3 mm, from two virtual scanners, with its truth",
-        VirtualTissue(seed=11, height_um=3000.0, width_um=3000.0),
+        VirtualTissue(seed=12, height_um=3000.0, width_um=3000.0),
     ),
     "colon-virtual-small": Sample(
-        "The same kind of tissue, 0.9 x 0.9 mm, in a few seconds",
-        VirtualTissue(seed=5, height_um=900.0, width_um=900.0),
-        truth_mpp=1.0,
+        "The same kind of virtual tissue, 0.8 x 0.8 mm, shipped with slideconcord",
+        VirtualTissue(seed=1, height_um=780.0, width_um=780.0),
     ),
 }
 SAMPLES: dict[str, str] = {name: sample.description for name, sample in _SAMPLES.items()}
@@ -61,16 +66,36 @@ def write_sample(name: str, folder: str | PathLike[str]) -> list[Path]:
     return [step.finished for step in steps if step.finished is not None]
 
 
-def sample_steps(name: str, folder: str | PathLike[str]) -> Iterator[SampleStep]:
-    """Do what `write_sample` does, step by step."""
+def sample_steps(
+    name: str, folder: str | PathLike[str], *, make: bool = False
+) -> Iterator[SampleStep]:
+    """Do what `write_sample` does, step by step; the README comes last.
+
+    A sample that is shipped with the package is copied, unless ``make`` asks to compute it.
+    """
     if name not in _SAMPLES:
         raise ParameterError(f"no sample is called {name!r}: choose one of {', '.join(SAMPLES)}.")
-    return _write(name, _SAMPLES[name], Path(folder))
+    shipped = shipped_files(name)
+    if shipped and not make:
+        return _copy(shipped, Path(folder))
+    return _make(name, _SAMPLES[name], Path(folder))
 
 
-def _write(name: str, sample: Sample, folder: Path) -> Iterator[SampleStep]:
-    from slideconcord.annotations import write_annotations
+def shipped_files(name: str) -> list[Path]:
+    """Return the files of a sample inside the package, README last; none when not shipped."""
+    return sorted(DATA.glob(f"{name}[_.]*"), key=lambda path: (path.suffix == ".txt", path.name))
 
+
+def _copy(files: list[Path], folder: Path) -> Iterator[SampleStep]:
+    _make_folder(folder)
+    for index, file in enumerate(files):
+        target = folder / file.name
+        with written_whole(target) as part:
+            shutil.copyfile(file, part)
+        yield SampleStep(index + 1, len(files), target)
+
+
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -78,8 +103,14 @@ def _write(name: str, sample: Sample, folder: Path) -> Iterator[SampleStep]:
             f"{folder} cannot be made: {error.strerror}. Choose a folder that can be written.",
             folder,
         ) from error
+
+
+def _make(name: str, sample: Sample, folder: Path) -> Iterator[SampleStep]:
+    from slideconcord.annotations import write_annotations
+
+    _make_folder(folder)
     tissue, done = sample.tissue, 0
-    total = sum(-(-s.shape(tissue)[0] // 256) + 1 for s in SCANNERS.values()) + 1
+    total = sum(-(-s.shape(tissue)[0] // TILE_PX) + 1 for s in SCANNERS.values()) + 1
     for scanner in SCANNERS.values():
         path = folder / f"{name}_{scanner.name}.ome.tiff"
         for band in scan(tissue, scanner, path):
@@ -91,7 +122,8 @@ def _write(name: str, sample: Sample, folder: Path) -> Iterator[SampleStep]:
         done += 1
         yield SampleStep(done, total, truth)
     readme = folder / f"{name}.README.txt"
-    readme.write_text(_readme(name, sample), encoding="utf-8")
+    with written_whole(readme) as part:
+        part.write_text(_readme(name, sample), encoding="utf-8")
     yield SampleStep(total, total, readme)
 
 

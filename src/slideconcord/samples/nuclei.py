@@ -5,25 +5,26 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from slideconcord.samples import anatomy, glands
-from slideconcord.samples.noise import noise, salted, step, uniform
+from slideconcord.samples.noise import blot, compiled, step, uniform
 
 ROUND_UM, SPINDLE_UM = 6.2, 11.5
-# Columns of a table of nuclei: haematoxylin (0: none), place, direction, 1 / half axes, own number.
-_H, _Y, _X, _COS, _SIN, _ALONG, _ACROSS, _OWN = range(8)
+# Haematoxylin (0: no nucleus), place, direction, 1 / half axes, how open its chromatin is.
+_H, _Y, _X, _COS, _SIN, _ALONG, _ACROSS, _OPEN = range(8)
 COLUMNS = 8
 _SOFT_UM = 0.32
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def surroundings(places, origin, y, x, around, gland):  # type: ignore[no-untyped-def]
     """Write the lattice channels and the facts of the gland at a point; `gland` by its kind.
 
     places = lattice, crypts, tumour cells; origin = their first rows and columns.
     """
     anatomy.place(places[0], origin[0], origin[1], y, x, around)
+    if around[anatomy.OUTLINE] > anatomy.EDGE_UM or glands.surface(around, x, gland):
+        return
     wy, wx = y + around[anatomy.WARP_Y], x + around[anatomy.WARP_X]
     if around[anatomy.TUMOUR] > 0.0:
         glands.tumour_gland(places[2], origin[4], origin[5], wy, wx, around, gland)
@@ -33,7 +34,7 @@ def surroundings(places, origin, y, x, around, gland):  # type: ignore[no-untype
         gland[glands.DEPTH] = -99.0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _direction(places, origin, y, x, around, u):  # type: ignore[no-untyped-def]
     """Lay a spindle along the fibres, with a little disorder."""
     d = 6.0
@@ -46,58 +47,60 @@ def _direction(places, origin, y, x, around, u):  # type: ignore[no-untyped-def]
     u[_COS], u[_SIN] = -bx / length, (1 + by) / length
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _shape(u, strength, long, short):  # type: ignore[no-untyped-def]
     u[_H], u[_ALONG], u[_ACROSS] = strength, 1.0 / long, 1.0 / short
 
 
-@njit(cache=True, nogil=True)
-def _round_nucleus(key, places, origin, i, j, around, gland, u):  # type: ignore[no-untyped-def]
+@compiled
+def _round_nucleus(keys, places, origin, i, j, around, gland, u):  # type: ignore[no-untyped-def]
     """Fill one row of the table: lymphocyte, plasma cell or tumour nucleus, or none."""
-    u[_Y] = (i + 0.14 + 0.72 * uniform(salted(key, 61), i, j)) * ROUND_UM
-    u[_X] = (j + 0.14 + 0.72 * uniform(salted(key, 62), i, j)) * ROUND_UM
+    u[_Y] = (i + 0.14 + 0.72 * uniform(keys[61], i, j)) * ROUND_UM
+    u[_X] = (j + 0.14 + 0.72 * uniform(keys[62], i, j)) * ROUND_UM
     a, b, c = (
-        uniform(salted(key, 63), i, j),
-        uniform(salted(key, 64), i, j),
-        uniform(salted(key, 65), i, j),
+        uniform(keys[63], i, j),
+        uniform(keys[64], i, j),
+        uniform(keys[65], i, j),
     )
-    u[_OWN] = 1000.0 * a
     surroundings(places, origin, u[_Y], u[_X], around, gland)
     if around[anatomy.OUTLINE] > -3.0:
         return
     turn = 6.28 * b
     depth, fraction = gland[glands.DEPTH], around[anatomy.DEPTH]
     if around[anatomy.TUMOUR] > 0.0 and depth > 1.5:
-        if gland[glands.RADIUS] > gland[glands.LUMEN_UM] + 3.5 and a < 0.93:
+        apical = gland[glands.RADIUS] - gland[glands.LUMEN_UM]
+        if a < 0.86 * step(3.0, 12.0, apical):
             turn = math.atan2(gland[glands.TO_Y], gland[glands.TO_X]) + 0.9 * (b - 0.5)
-            size = 2.9 + 1.5 * c * c + 0.9 * b
-            _shape(u, 0.50 + 0.42 * b * c + 0.18 * c, size * (1.15 + 0.5 * a), size * 0.78)
+            size = 2.7 + 1.5 * c * c + 0.8 * b
+            _shape(u, 0.34 + 0.40 * b * c + 0.16 * c, size * (1.2 + 0.6 * a), size * 0.80)
+            u[_OPEN] = 0.35 + 0.65 * b
     elif depth < -4.0:
         crowd = around[anatomy.CLUSTER]
         share = 0.02
         if around[anatomy.TUMOUR] > 0.0:
             share = 0.10 + 0.35 * crowd
         elif fraction < anatomy.MUSCULARIS_MUCOSAE:
-            share = 0.27 + 0.70 * crowd
+            share = 0.24 + 0.70 * crowd
         elif fraction < anatomy.MUSCLE:
-            share = 0.02 + 0.5 * max(crowd - 0.4, 0.0)
+            share = 0.015 + 0.5 * max(crowd - 0.4, 0.0)
+        if anatomy.is_fat(around):
+            share *= 0.1
         if a < share:
             size = 2.0 + 0.9 * c
             _shape(u, 0.62 + 0.30 * b, size * (1.0 + 0.3 * b), size)
     u[_COS], u[_SIN] = math.sin(turn), math.cos(turn)
 
 
-@njit(cache=True, nogil=True)
-def _spindle(key, places, origin, i, j, around, gland, u):  # type: ignore[no-untyped-def]
+@compiled
+def _spindle(keys, places, origin, i, j, around, gland, u):  # type: ignore[no-untyped-def]
     """Fill one row of the table: fibroblast or smooth muscle nucleus, or none."""
-    u[_Y] = (i + uniform(salted(key, 71), i, j)) * SPINDLE_UM
-    u[_X] = (j + uniform(salted(key, 72), i, j)) * SPINDLE_UM
+    u[_Y] = (i + uniform(keys[71], i, j)) * SPINDLE_UM
+    u[_X] = (j + uniform(keys[72], i, j)) * SPINDLE_UM
     a, b, c = (
-        uniform(salted(key, 73), i, j),
-        uniform(salted(key, 74), i, j),
-        uniform(salted(key, 75), i, j),
+        uniform(keys[73], i, j),
+        uniform(keys[74], i, j),
+        uniform(keys[75], i, j),
     )
-    u[_OWN] = 1000.0 * b
     surroundings(places, origin, u[_Y], u[_X], around, gland)
     if around[anatomy.OUTLINE] > -5.0 or gland[glands.DEPTH] > -3.0:
         return
@@ -109,6 +112,8 @@ def _spindle(key, places, origin, i, j, around, gland, u):  # type: ignore[no-un
         share, disorder = 0.34, 1.2
     elif fraction < anatomy.SUBMUCOSA or anatomy.MUSCLE < fraction < anatomy.SEROSA:
         share, disorder, long, short = 0.62, 0.15, 4.5 + 4.0 * b, 0.9 + 0.6 * c
+    if anatomy.is_fat(around):
+        share = 0.04
     if a < share:
         _shape(u, 0.45 + 0.30 * c, long, short)
         _direction(places, origin, u[_Y], u[_X], around, u)
@@ -116,49 +121,54 @@ def _spindle(key, places, origin, i, j, around, gland, u):  # type: ignore[no-un
         u[_COS], u[_SIN] = math.sin(turn), math.cos(turn)
 
 
-@njit(cache=True, nogil=True)
-def round_nuclei(key, places, origin, rows, columns):  # type: ignore[no-untyped-def]
+@compiled
+def round_nuclei(keys, places, origin, rows, columns):  # type: ignore[no-untyped-def]
     """Return the round nuclei of a block of grid cells from origin[6:8]."""
     table = np.zeros((rows, columns, COLUMNS))
     around, gland = np.empty(anatomy.CHANNELS), np.empty(glands.FACTS)
     for r in range(rows):
         for c in range(columns):
             i, j = origin[6] + r, origin[7] + c
-            _round_nucleus(key, places, origin, i, j, around, gland, table[r, c])
+            _round_nucleus(keys, places, origin, i, j, around, gland, table[r, c])
     return table
 
 
-@njit(cache=True, nogil=True)
-def spindles(key, places, origin, rows, columns):  # type: ignore[no-untyped-def]
+@compiled
+def spindles(keys, places, origin, rows, columns):  # type: ignore[no-untyped-def]
     """Return the spindle nuclei of a block of grid cells from origin[8:10]."""
     table = np.zeros((rows, columns, COLUMNS))
     around, gland = np.empty(anatomy.CHANNELS), np.empty(glands.FACTS)
     for r in range(rows):
         for c in range(columns):
             i, j = origin[8] + r, origin[9] + c
-            _spindle(key, places, origin, i, j, around, gland, table[r, c])
+            _spindle(keys, places, origin, i, j, around, gland, table[r, c])
     return table
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def ellipse(dy, dx, cos, sin, along, across):  # type: ignore[no-untyped-def]
     """Return the squared distance from the centre in half axes: 1 on the nuclear membrane."""
     p, q = (dy * cos + dx * sin) * along, (dx * cos - dy * sin) * across
     return p * p + q * q
 
 
-@njit(cache=True, nogil=True)
-def chromatin(key, y, x, inner):  # type: ignore[no-untyped-def]
-    """Return the relative density inside a nucleus: clumps, and a darker membrane."""
-    clump = noise(key, y / 0.85, x / 0.85) * 0.6 + noise(key, y / 1.9, x / 1.9) * 0.4
-    return 0.62 + 0.62 * clump + 0.22 * step(0.45, 0.95, inner)
+@compiled
+def chromatin(key, y, x, inner, vesicular):  # type: ignore[no-untyped-def]
+    """Return the relative density inside a nucleus: clumps, and a darker membrane.
+
+    ``vesicular`` runs from dense (0) to pale with nucleoli (1).
+    """
+    clump = blot(key, y, x, 1.1)
+    rim = step(0.45, 0.95, inner)
+    spots = step(0.70, 0.85, clump) * vesicular
+    return 0.70 + 0.55 * clump + 0.18 * rim + vesicular * (0.30 * rim - 0.22) + 0.35 * spots
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def densest(table, first_i, first_j, step_um, key, y, x):  # type: ignore[no-untyped-def]
     """Return the haematoxylin of the densest nucleus over the point, 0 where there is none."""
     i0, j0 = math.floor(y / step_um) - first_i, math.floor(x / step_um) - first_j
-    best, inner = 0.0, 0.0
+    best, inner, vesicular = 0.0, 0.0, 0.0
     for i in range(i0 - 1, i0 + 2):
         for j in range(j0 - 1, j0 + 2):
             u = table[i, j]
@@ -170,7 +180,7 @@ def densest(table, first_i, first_j, step_um, key, y, x):  # type: ignore[no-unt
             if away < 1.0 + soft:
                 here = u[_H] * step(1.0 + soft, 1.0 - soft, away)
                 if here > best:
-                    best, inner = here, away
+                    best, inner, vesicular = here, away, u[_OPEN]
     if best > 0.0:
-        best *= chromatin(key, y, x, inner)
+        best *= chromatin(key, y, x, inner, vesicular)
     return best

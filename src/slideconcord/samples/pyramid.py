@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
+from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 import numpy.typing as npt
@@ -113,8 +115,9 @@ def tiles_of(band: Rgb, tile_px: int) -> Iterator[Rgb]:
         yield np.ascontiguousarray(np.pad(tile, missing, mode="edge"))
 
 
-def write_tiff(path: Path, spool: PyramidSpool, mpp: float, name: str, description: str) -> None:
-    """Write the spooled levels as OME-TIFF with the coarser ones in SubIFDs; rename at the end.
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a name to write to; the file takes its own name only when the block ends well.
 
     Raises
     ------
@@ -123,7 +126,7 @@ def write_tiff(path: Path, spool: PyramidSpool, mpp: float, name: str, descripti
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        _write(part, spool, mpp, name, description)
+        yield part
         part.replace(path)
     except OSError as error:
         raise OutputError(
@@ -132,39 +135,58 @@ def write_tiff(path: Path, spool: PyramidSpool, mpp: float, name: str, descripti
             path,
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
-def _write(part: Path, spool: PyramidSpool, mpp: float, name: str, description: str) -> None:
-    import tifffile
-
-    shared: dict[str, Any] = {
+def tile_options(tile_px: int, mpp: float) -> dict[str, Any]:
+    """Return what tifffile needs to know of tiles that `encode` made, at ``mpp`` µm."""
+    return {
         "dtype": "uint8",
-        "tile": (spool.tile_px, spool.tile_px),
+        "tile": (tile_px, tile_px),
         "photometric": "ycbcr",
         "subsampling": (2, 2),
         "compression": "jpeg",
+        "resolution": (1e4 / mpp, 1e4 / mpp),
         "resolutionunit": "CENTIMETER",
     }
+
+
+def maker_tags(model: str) -> list[tuple[int, str, int, str, bool]]:
+    """Return the TIFF tags Make and Model, so that every reader names the scanner as virtual."""
+    return [(271, "s", 0, "slideconcord virtual scanner", True), (272, "s", 0, model, True)]
+
+
+def write_tiff(
+    path: Path, spool: PyramidSpool, *, mpp: float, model: str, description: str
+) -> None:
+    """Write the spooled levels as OME-TIFF with the coarser ones in SubIFDs; rename at the end.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    import tifffile
+
     ome = {
         "axes": "YXS",
-        "Name": name,
+        "Name": f"virtual slide {model}",
+        "UUID": uuid5(NAMESPACE_URL, description).urn,
         "Description": description,
         "PhysicalSizeX": mpp,
         "PhysicalSizeXUnit": "µm",
         "PhysicalSizeY": mpp,
         "PhysicalSizeYUnit": "µm",
     }
-    with tifffile.TiffWriter(part, bigtiff=True, ome=True) as tiff:
+    first = {"subifds": spool.levels - 1, "metadata": ome, "software": "slideconcord"}
+    first["extratags"] = maker_tags(model)
+    with (
+        written_whole(path) as part,
+        tifffile.TiffWriter(part, bigtiff=True, ome=True) as tiff,
+    ):
         for level, tiles in enumerate(spool.spools):
-            per_cm = 1e4 / (mpp * (1 << level))
-            more: dict[str, Any] = {"subfiletype": 1}
-            if level == 0:
-                more = {"subifds": spool.levels - 1, "metadata": ome, "software": "slideconcord"}
-            tiff.write(
-                iter(tiles),
-                shape=(*spool.shape_of(level), 3),
-                resolution=(per_cm, per_cm),
-                **shared,
-                **more,
-            )
+            shape = (*spool.shape_of(level), 3)
+            options = tile_options(spool.tile_px, mpp * (1 << level))
+            more = first if level == 0 else {"subfiletype": 1}
+            tiff.write(iter(tiles), shape=shape, **options, **more)

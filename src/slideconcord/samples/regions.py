@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slideconcord.geometry import Box, Frame
-from slideconcord.samples.scan import VIRTUAL
+from slideconcord.samples.digitise import VIRTUAL
 from slideconcord.samples.scanner import VirtualScanner
 from slideconcord.samples.tissue import Classes, VirtualTissue
 

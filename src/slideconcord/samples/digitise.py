@@ -70,5 +70,5 @@ def scan(
             views, encoded = zip(*pool.map(make, boxes), strict=True)
             spool.add(np.concatenate(views, axis=1), encoded=list(encoded))
             yield ScannedBand(index, total, band)
-        name = f"virtual slide {scanner.name}"
-        write_tiff(Path(path), spool, scanner.mpp, name, describe(tissue, scanner))
+        text = describe(tissue, scanner)
+        write_tiff(Path(path), spool, mpp=scanner.mpp, model=scanner.name, description=text)

@@ -1,0 +1,83 @@
+"""The samples people open: whole, small enough to ship, and what the code makes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from slideconcord.annotations import read_annotations
+from slideconcord.errors import OutputError, ParameterError
+from slideconcord.samples import SAMPLES, SCANNERS, sample_steps, shipped_files, write_sample
+from slideconcord.samples.cases import SHIPPED
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    steps = list(sample_steps(SHIPPED, folder, make=True))
+    assert steps[-1].index == steps[-1].total
+    return folder
+
+
+def test_the_shipped_sample_is_what_the_code_makes(made: Path) -> None:
+    shipped = shipped_files(SHIPPED)
+    assert sorted(path.name for path in made.iterdir()) == sorted(path.name for path in shipped)
+    for path in shipped:
+        twin = made / path.name
+        if path.suffix == ".tiff":
+            # another JPEG library may round otherwise
+            stored, again = tifffile.imread(path).astype(int), tifffile.imread(twin)
+            assert np.abs(stored - again).mean() < 1.5
+        elif path.suffix == ".geojson":
+            assert json.loads(path.read_text("utf-8")) == json.loads(twin.read_text("utf-8"))
+        else:
+            assert path.read_text("utf-8") == twin.read_text("utf-8")
+
+
+def test_what_is_shipped_stays_small() -> None:
+    assert sum(path.stat().st_size for path in shipped_files(SHIPPED)) < 1_500_000
+    assert shipped_files("colon-virtual") == []
+
+
+def test_a_shipped_sample_is_copied_whole_readme_last(tmp_path: Path) -> None:
+    files = write_sample(SHIPPED, tmp_path / "new" / "folder")
+    assert files[-1].name == f"{SHIPPED}.README.txt"
+    for scanner in SCANNERS:
+        assert (tmp_path / "new" / "folder" / f"{SHIPPED}_{scanner}.ome.tiff") in files
+    for file, shipped in zip(files, shipped_files(SHIPPED), strict=True):
+        assert file.read_bytes() == shipped.read_bytes()
+
+
+def test_everything_says_that_it_is_virtual() -> None:
+    for path in shipped_files(SHIPPED):
+        assert b"VIRTUAL" in path.read_bytes(), path.name
+    assert all("irtual" in text for text in SAMPLES.values())
+
+
+def test_truth_lies_on_the_slide_and_the_tumour_is_darker(made: Path) -> None:
+    for path in made.glob("*.tiff"):
+        image = tifffile.imread(path)
+        truth = read_annotations(path.with_name(path.name.replace(".ome.tiff", ".truth.geojson")))
+        means = {}
+        for name in ("Normal epithelium", "Tumor"):
+            points = [region.geometry.representative_point() for region in truth.of_class(name)]
+            pixels = [
+                image[int(p.y) - 4 : int(p.y) + 4, int(p.x) - 4 : int(p.x) + 4] for p in points
+            ]
+            means[name] = np.mean([part.mean() for part in pixels])
+        assert means["Tumor"] < means["Normal epithelium"] < 235
+
+
+def test_an_unknown_sample_is_refused_with_the_names() -> None:
+    with pytest.raises(ParameterError, match=r"'liver'.*choose one of colon-virtual,"):
+        sample_steps("liver", "anywhere")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=r"file.* cannot be made.*Choose a folder"):
+        write_sample(SHIPPED, tmp_path / "file")
