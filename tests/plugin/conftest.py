@@ -75,7 +75,6 @@ def viewer_model() -> Iterator[ViewerModel]:
 
 
 @pytest.fixture
-def viewer(make_napari_viewer_proxy: Callable[..., Any]) -> Any:
+def window(make_napari_viewer_proxy: Callable[..., Any]) -> Any:
     """Return a napari window as plugins see it."""
-    viewer = make_napari_viewer_proxy(show=True, strict_qt="raise")
-    return viewer
+    return make_napari_viewer_proxy(show=True, strict_qt="raise")

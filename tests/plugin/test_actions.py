@@ -29,7 +29,7 @@ def segmented(viewer, path, folder, box=BOX):
 
 
 def test_open_segment_threshold_export(viewer_model, model, tiny_slide_path, tmp_path):
-    layer, entry = segmented(viewer_model, tiny_slide_path, tmp_path / "runs")
+    _, entry = segmented(viewer_model, tiny_slide_path, tmp_path / "runs")
     assert entry.run.status == "done"
     assert entry.probability.complete
     mask_layer = actions.set_thresholds(viewer_model, 0.35, 0.6)
@@ -85,11 +85,11 @@ def test_slides_opened_together_keep_their_results_apart(
 
 def test_a_cancelled_run_goes_on_where_it_stopped(viewer_model, model, tiny_slide_path, tmp_path):
     actions.open_slides(viewer_model, tiny_slide_path)
-    run = actions.run_segmentation(viewer_model, box=BOX, folder=tmp_path)
+    run = actions.run_segmentation(viewer_model, folder=tmp_path)
     first = next(run)
     run.close()
     assert 1 <= first.done < first.total
-    left = list(actions.run_segmentation(viewer_model, box=BOX, folder=tmp_path))
+    left = list(actions.run_segmentation(viewer_model, folder=tmp_path))
     assert left[0].done > first.done
     assert left[-1].done == first.total
 

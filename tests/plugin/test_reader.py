@@ -68,7 +68,7 @@ def test_a_slide_becomes_a_multiscale_image_in_um(tiny_slide_path):
     assert keywords["scale"] == pytest.approx((0.5, 0.5))
     assert keywords["units"] == ("um", "um")
     assert keywords["name"] == "tiny"
-    assert [level.shape[:2] for level in data][0] == (1500, 2000)
+    assert data[0].shape[:2] == (1500, 2000)
     tag = keywords["metadata"]["slideconcord"]
     assert tag["slide"].path == tiny_slide_path
     assert tag["kind"] == "slide"

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QCloseEvent, QShowEvent
 from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
@@ -20,6 +20,29 @@ DEFAULT_WIDTH, FIELD_WIDTH = 310, 76
 LINK_COLOUR = "#5b9bd5"  # readable on dark and on light
 
 
+class CloseWatch(QObject):
+    """Tells when the window that a widget is in closes."""
+
+    closing = Signal()
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._window: QWidget | None = None
+
+    def follow(self, window: QWidget | None) -> None:
+        """Watch another window, or none."""
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+        self._window = window
+        if window is not None:
+            window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Close:
+            self.closing.emit()
+        return False
+
+
 class Dock(QWidget):
     """A dock that follows the active slide.
 
@@ -28,10 +51,11 @@ class Dock(QWidget):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
+        self._watch = CloseWatch(self)
+        self._watch.closing.connect(self.close_down)
         self.session: Session = session_of(napari_viewer)
         self.entry: SlideEntry | None = None
         self._is_open = True
-        self._window: QWidget | None = None
         self.body = self._make_body()
         self.session.workspace.events.active.connect(self.follow)
 
@@ -53,29 +77,18 @@ class Dock(QWidget):
     def close_down(self) -> None:
         if self._is_open:
             self._is_open = False
+            self._watch.follow(None)
             self.session.workspace.events.active.disconnect(self.follow)
             self.let_go()
 
     def showEvent(self, event: QShowEvent) -> None:
         # The main window's close event reaches no dock by itself.
-        if self._window is not self.window():
-            self._watch(self.window())
+        self._watch.follow(self.window())
         super().showEvent(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.close_down()
         super().closeEvent(event)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if watched is self._window and event.type() == QEvent.Type.Close:
-            self.close_down()
-        return False
-
-    def _watch(self, window: QWidget) -> None:
-        if self._window is not None:
-            self._window.removeEventFilter(self)
-        self._window = window
-        window.installEventFilter(self)
 
     def _make_body(self) -> QVBoxLayout:
         inner = QWidget()

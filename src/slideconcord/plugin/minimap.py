@@ -69,21 +69,19 @@ class Minimap(QWidget):
             self._paint_view(painter)
 
     def _paint_view(self, painter: QPainter) -> None:
-        # The part of the view that lies on the slide, a pen's width inside the picture.
-        inside = QPolygonF(self.picture_rect().adjusted(1, 1, -1, -1))
-        frame = QPolygonF([self._to_widget(y, x) for y, x in self._corners]).intersected(inside)
+        frame = QPolygonF([self._to_widget(y, x) for y, x in self._corners])
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(FRAME_COLOUR, 2))
         bounds = frame.boundingRect()
-        if frame.isEmpty():
+        if max(bounds.width(), bounds.height()) < SMALLEST_FRAME_PX:
+            # A frame too small to see becomes a cross at the same place.
+            centre, arm = bounds.center(), SMALLEST_FRAME_PX
+            painter.drawLine(centre - QPointF(arm, 0), centre + QPointF(arm, 0))
+            painter.drawLine(centre - QPointF(0, arm), centre + QPointF(0, arm))
             return
-        if max(bounds.width(), bounds.height()) >= SMALLEST_FRAME_PX:
-            painter.drawPolygon(frame)
-            return
-        # A frame too small to see becomes a cross at the same place.
-        centre, arm = bounds.center(), SMALLEST_FRAME_PX
-        painter.drawLine(centre - QPointF(arm, 0), centre + QPointF(arm, 0))
-        painter.drawLine(centre - QPointF(0, arm), centre + QPointF(0, arm))
+        # The part of the view that lies on the slide, a pen's width inside the picture.
+        inside = QPolygonF(self.picture_rect().adjusted(1, 1, -1, -1))
+        painter.drawPolygon(frame.intersected(inside))
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._point(event)

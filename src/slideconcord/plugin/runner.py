@@ -76,7 +76,7 @@ class Runner(QObject):
 
     @Slot(object)
     def _advance(self, progress: Progress) -> None:
-        if self._job is None or self.entry is None:
+        if self._job is None or self.entry is None or not self._is_here:
             return
         if not self._job.was_cancelled:
             self._tell(self._clock.state(progress))
@@ -91,7 +91,9 @@ class Runner(QObject):
         self._refresh.cancel()
         self._show_whole()
         run, error = self.entry.run, job.error
-        if error is not None:
+        if not self._is_here:
+            self.changed.emit()
+        elif error is not None:
             self._tell(RunState("failed", run.done, run.total, _told(error)))
             if not isinstance(error, SlideconcordError):
                 raise error  # a fault of ours: napari shows where it happened
@@ -101,6 +103,11 @@ class Runner(QObject):
             show_probability(self._session.viewer, self.entry, job.result, self._model)
             take_map(self.entry, job.result)
             self._tell(RunState("done", run.total, run.total, "Done."))
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether the slide is still open; results of one that was closed are not shown."""
+        return self.entry is not None and self.entry in self._session.workspace.entries
 
     def _tell(self, state: RunState) -> None:
         if self.entry is not None:
