@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from slideconcord.cli import screen, show
-from slideconcord.cli.options import Json, MppText, Out, read_mpp
+from slideconcord.cli.options import Json, MppText, read_mpp
 from slideconcord.cli.outcome import Inputs
 from slideconcord.errors import ParameterError
 
@@ -63,7 +63,10 @@ def sample(
     name: Annotated[
         str | None, typer.Argument(metavar="NAME", help="Which sample; see --list.")
     ] = None,
-    out: Out = Path(),
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder (default: named by the sample)."),
+    ] = None,
     list_all: Annotated[bool, typer.Option("--list", help="Name the samples.")] = False,
     json: Json = False,
 ) -> None:
@@ -79,7 +82,7 @@ def sample(
         raise ParameterError(f"{asked}: the samples are {', '.join(SAMPLES)}.")
     files = []
     with show.progress(name) as advance:
-        for step in sample_steps(name, out):
+        for step in sample_steps(name, out or Path(name)):
             advance(step.index, step.total)
             files += [step.finished] if step.finished else []
     if json:
