@@ -25,6 +25,7 @@ def read_annotations(
     bounds: Box | None = None,
     frame: Frame | None = None,
     classes: Mapping[int, str] | None = None,
+    mpp: float | Sequence[float] | None = None,
 ) -> Annotations:
     """Read annotations; what was repaired or left out is in ``.report``.
 
@@ -36,6 +37,7 @@ def read_annotations(
         by default; other programs' formats ignore it. What slideconcord wrote says so itself.
     frame : where the pixels of a label mask lie on the slide, when the mask does not say
     classes : names of the values of a label mask, when the mask does not say
+    mpp : pixel size of the slide's level 0 in µm, to place OME-Zarr labels of another pixel size
 
     Returns
     -------
@@ -49,14 +51,14 @@ def read_annotations(
         When the file was written for other bounds.
     """
     path = Path(path)
-    hints = Hints(frame=frame, classes=classes)
+    hints = Hints(mpp=None if mpp is None else Mpp.of(mpp), frame=frame, classes=classes)
+    if not path.exists():
+        raise AnnotationError(f"{path} does not exist.", path)
     try:
         chosen = find_format(path, format)
         annotations = chosen.read(path, hints)
     except AnnotationError:
         raise
-    except FileNotFoundError as error:
-        raise AnnotationError(f"{path} does not exist.", path) from error
     except OSError as error:
         raise AnnotationError(f"{path} cannot be read: {error.strerror or error}.", path) from error
     if not chosen.from_bounds:
@@ -155,6 +157,8 @@ def atomic(path: Path) -> Iterator[Path]:
     OutputError
         When the place cannot be written.
     """
+    if not path.parent.is_dir():
+        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}.", path)
     # the ending stays, since it may choose the compression
     partial = path.with_name(f".{uuid4().hex[:12]}.partial{''.join(path.suffixes[-2:])}")
     try:
@@ -162,7 +166,8 @@ def atomic(path: Path) -> Iterator[Path]:
         _replace(partial, path)
     except OSError as error:
         if isinstance(error, OutputError):
-            raise
+            # the place beside it is nobody's business
+            raise OutputError(str(error).replace(str(partial), str(path)), path) from error
         raise OutputError(f"{path} cannot be written: {error.strerror or error}.", path) from error
     finally:
         _remove(partial)

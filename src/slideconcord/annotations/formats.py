@@ -74,6 +74,34 @@ FORMATS: dict[str, Format] = {
         begins=(b"<",),
         contains=b"<Annotations",
     ),
+    "png": Format(
+        "label mask",
+        (".png",),
+        f"{_HERE}.masks:read_png",
+        f"{_HERE}.masks:write_png",
+        begins=(b"\x89PNG",),
+    ),
+    "tiff": Format(
+        "label mask",
+        (".tif", ".tiff"),
+        f"{_HERE}.masks:read_tiff",
+        f"{_HERE}.masks:write_tiff",
+        begins=(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    ),
+    "ome-zarr": Format(
+        "OME-Zarr labels 0.4 and 0.5",
+        (".zarr",),
+        f"{_HERE}.ome_labels:read",
+        f"{_HERE}.ome_labels:write",
+        begins=(b"zarr group",),
+    ),
+    "tiatoolbox": Format(
+        "TIAToolbox annotation store",
+        (".db",),
+        f"{_HERE}.tiatoolbox:read",
+        f"{_HERE}.tiatoolbox:write",
+        begins=(b"SQLite format 3\0",),
+    ),
 }
 
 
@@ -129,7 +157,8 @@ def _known() -> str:
 def _head(path: Path) -> bytes:
     """Return how a file begins, unpacked, without mark and leading white space."""
     if path.is_dir():
-        return b"directory " + " ".join(sorted(p.name for p in path.iterdir())[:64]).encode()
+        is_zarr = any((path / name).exists() for name in (".zgroup", "zarr.json"))
+        return b"zarr group" if is_zarr else b""
     head = next(read_pieces(path, _HEAD_BYTES), b"")
     return head.removeprefix(_UTF8_MARK).lstrip()
 

@@ -6,6 +6,7 @@ The exact inverse of tracing: the outlines of a mask, rasterised in its frame, g
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,12 @@ class Rasteriser:
         self._tree = shapely.STRtree(self._polygons)
         self.lost = 0
         """Pixels written so far over another polygon's."""
+
+    def in_frame(self, frame: Frame) -> Rasteriser:
+        """Return the same polygons, to be rasterised to other pixels."""
+        other = copy(self)
+        other._frame, other.lost = frame, 0
+        return other
 
     def fill(self, box: Box, dtype: Any = np.bool_) -> NDArray[Any]:
         """Return the pixels of ``box`` (frame pixels), (y, x); 0 where nothing lies."""
