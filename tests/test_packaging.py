@@ -43,6 +43,8 @@ def test_wheel_holds_every_tracked_file_of_the_package(wheel):
         "slideconcord/napari.yaml",
         "slideconcord/py.typed",
         "slideconcord/segmentation/models/stain-density/model.json",
+        "slideconcord/samples/data/colon-virtual-small_virtual-A.ome.tiff",
+        "slideconcord/samples/data/colon-virtual-small_virtual-B.truth.geojson",
     ],
 )
 def test_wheel_holds_what_the_plugin_needs_at_run_time(wheel, path):
