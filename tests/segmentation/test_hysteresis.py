@@ -24,7 +24,7 @@ def in_blocks(values, low, high, block_px):
             return end.value
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(maps(), grey_pairs, st.integers(1, 45))
 def test_any_blocks_give_the_mask_of_the_whole(values, greys, block_px):
     low, high = greys

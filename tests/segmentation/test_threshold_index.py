@@ -1,5 +1,6 @@
 import gc
 import threading
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from skimage.measure import label
 
 from segmentation.probability_double import ProbabilityDouble, hills
 from segmentation.threshold_maps import ADVERSARIAL, grey_pairs, maps, spiral
-from slideconcord.errors import MismatchError, ParameterError
+from slideconcord.errors import MismatchError, OutputError, ParameterError
 from slideconcord.geometry import Box
 from slideconcord.segmentation import (
     component_tree,
@@ -119,8 +120,12 @@ def test_regions_that_cross_seams_count_whole(name, least):
 
 
 VALUES = large_maps(3)["smooth with noise"]
-INDEX = index_thresholds(VALUES)
 HEIGHT, WIDTH = VALUES.shape
+
+
+@cache
+def shared_index():
+    return index_thresholds(VALUES)
 
 
 @settings(max_examples=150, deadline=None)
@@ -133,20 +138,20 @@ def test_any_box_at_any_step_is_a_part_of_the_mask(data):
         y, x = y // 16 * 16, x // 16 * 16
     step = data.draw(st.sampled_from([1, 1, 2, 3, 4, 6, 7, 8, 16, 64, 100, 1000]))
     expected = apply_hysteresis_threshold(VALUES, low, high)
-    got = INDEX.mask(low / 255, high / 255, Box(y, x, height, width), step)
+    got = shared_index().mask(low / 255, high / 255, Box(y, x, height, width), step)
     assert np.array_equal(got, expected[y : y + height, x : x + width][::step, ::step])
 
 
 def test_a_whole_map_at_a_step_is_every_so_manieth_pixel():
     expected = hysteresis(VALUES, 0.5, 0.7)
     for step in (1, 2, 3, 4, 8, 64, 128, 5000):
-        assert np.array_equal(INDEX.mask(0.5, 0.7, step=step), expected[::step, ::step])
+        assert np.array_equal(shared_index().mask(0.5, 0.7, step=step), expected[::step, ::step])
 
 
 def test_a_given_array_is_filled():
     out = np.ones((40, 60), bool)
     box = Box(100, 200, 40, 60)
-    assert INDEX.mask(0.5, 0.7, box, out=out) is out
+    assert shared_index().mask(0.5, 0.7, box, out=out) is out
     assert np.array_equal(out, hysteresis(VALUES, 0.5, 0.7)[box.slices])
 
 
@@ -172,8 +177,8 @@ def test_a_pixel_knows_why_it_is_in_or_out(name):
 
 def test_an_array_of_any_layout_is_filled():
     out = np.ones((60, 40), bool).T
-    INDEX.mask(0.5, 0.7, Box(100, 200, 40, 60), out=out)
-    assert np.array_equal(out, INDEX.mask(0.5, 0.7, Box(100, 200, 40, 60)))
+    shared_index().mask(0.5, 0.7, Box(100, 200, 40, 60), out=out)
+    assert np.array_equal(out, shared_index().mask(0.5, 0.7, Box(100, 200, 40, 60)))
 
 
 def test_after_warming_up_nothing_is_compiled_any_more():
@@ -232,16 +237,26 @@ def test_an_index_beside_its_map_on_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(threshold_build, "_LARGEST_IN_MEMORY_PX", 1000)
     index = index_thresholds(VALUES, folder=tmp_path)
     assert isinstance(index.levels[0].values, np.memmap)
-    assert np.array_equal(index.mask(0.5, 0.7), INDEX.mask(0.5, 0.7))
+    assert np.array_equal(index.mask(0.5, 0.7), shared_index().mask(0.5, 0.7))
     del index
     gc.collect()
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_is_said_before_work_begins(tmp_path, monkeypatch):
+    def no_room(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(threshold_build, "_LARGEST_IN_MEMORY_PX", 1000)
+    monkeypatch.setattr(threshold_build.os, "posix_fallocate", no_room, raising=False)
+    with pytest.raises(OutputError, match=r"No space left on device\): pass folder="):
+        index_thresholds(VALUES, folder=tmp_path)
+
+
 def test_many_threads_may_ask_at_once():
     pairs = [(low / 20, high / 20) for low in range(8, 14) for high in range(low, 19)]
     index = index_thresholds(VALUES)
-    expected = {pair: INDEX.mask(*pair).sum() for pair in pairs}
+    expected = {pair: shared_index().mask(*pair).sum() for pair in pairs}
     wrong = []
 
     def ask(order):
@@ -270,7 +285,7 @@ def test_many_threads_may_ask_at_once():
 )
 def test_questions_without_an_answer_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
-        INDEX.mask(**arguments)
+        shared_index().mask(**arguments)
 
 
 @pytest.mark.parametrize(

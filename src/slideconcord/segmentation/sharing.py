@@ -28,7 +28,9 @@ def share(parts: Iterable[Part], work: Callable[[Part], None]) -> None:
     helpers = [_pool().submit(drain) for _ in range(min(workers(), len(waiting)) - 1)]
     drain()
     for helper in helpers:
-        helper.result()
+        # One that waits behind somebody else's work has nothing left to do.
+        if not helper.cancel():
+            helper.result()
 
 
 @cache

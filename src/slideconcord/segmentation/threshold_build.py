@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slideconcord.errors import OutputError
 from slideconcord.segmentation.component_tree import (
     BLOCK_PX,
     BOTTOM,
@@ -64,6 +65,8 @@ def index_thresholds(
     ------
     ParameterError
         When the map is no probability map.
+    OutputError
+        When the folder cannot hold the temporary files.
     """
     steps = index_blocks(probability, class_name=class_name, folder=folder)
     while True:
@@ -134,17 +137,36 @@ def _place(probability: Any, class_name: str | None) -> Place:
 def _allocate(shape: tuple[int, int], folder: str | os.PathLike[str] | None) -> tuple[Level, ...]:
     on_disk = shape[0] * shape[1] > _LARGEST_IN_MEMORY_PX
 
-    def empty(size: tuple[int, int], dtype: type[np.generic]) -> NDArray[Any]:
-        if not on_disk:
-            return np.empty(size, dtype)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            return np.memmap(file, dtype, "w+", shape=size)
+    def level(size: tuple[int, int]) -> Level:
+        if on_disk:
+            return Level(_on_disk(size, np.uint8, folder), _on_disk(size, np.uint16, folder))
+        return Level(np.empty(size, np.uint8), np.empty(size, np.uint16))
 
-    levels = [Level(empty(shape, np.uint8), empty(shape, np.uint16))]
+    levels = [level(shape)]
     while max(shape) > _COARSEST_PX and len(levels) < _MOST_LEVELS:
         shape = -(-shape[0] // 2), -(-shape[1] // 2)
-        levels.append(Level(empty(shape, np.uint8), empty(shape, np.uint16)))
+        levels.append(level(shape))
     return tuple(levels)
+
+
+def _on_disk(
+    shape: tuple[int, int], dtype: type[np.generic], folder: str | os.PathLike[str] | None
+) -> NDArray[Any]:
+    """Return an array in a file without a name, which vanishes with it."""
+    size = shape[0] * shape[1] * np.dtype(dtype).itemsize
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # Reserved now: a disk that fills up later would end the process without a word.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            return np.memmap(file, dtype, "r+", shape=shape)
+    except OSError as error:
+        place = os.fspath(folder or tempfile.gettempdir())
+        raise OutputError(
+            f"{place} has no room for the index of this map, {size / 1e9:.1f} GB ({error.strerror})"
+            ": pass folder= with one on a disk that has.",
+            place,
+        ) from error
 
 
 def _strip(values: Any, top: int, levels: tuple[Level, ...]) -> NDArray[np.uint8]:
