@@ -182,6 +182,13 @@ def loop(folder: Path) -> Path:
 
 
 DAMAGE = r"{}: 1 damaged tile.*\(0, 0, {}\)"
+
+
+def odd_letter(path: Path) -> None:
+    """Put a byte that is not UTF-8 into the name of a property."""
+    overwrite(path, path.read_bytes().index(b"AppMag"), b"App\xffag")
+
+
 LONG = "a very long name " * 13
 CASES = (
     # Nothing to open.
@@ -236,6 +243,8 @@ CASES = (
          UnsupportedSlideError, "16 bits per sample; convert it to 8-bit RGB"),
     Case("focus stack", stack, UnsupportedSlideError, "a stack of 5 planes"),
     Case("billion laughs", laughs, UnsupportedSlideError, "the file is not trusted"),
+    Case("property that is not UTF-8",
+         edited(lambda f: write_aperio(f / "a.svs", IMAGE), odd_letter)),
     # Tiles of a TIFF.
     Case("absent tile", edited(jpeg, lambda p: set_tile(p, 3, count=0))),
     Case("absent OME tile", edited(ome, lambda p: set_tile(p, 3, count=0))),

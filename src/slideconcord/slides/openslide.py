@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -184,7 +185,7 @@ def _is_dicom(path: Path) -> bool:
 
 def describe(handle: openslide.OpenSlide) -> SlideInfo:
     """Return what OpenSlide says of a slide, mpp as claimed."""
-    properties = dict(handle.properties)
+    properties = _properties(handle)
     vendor = properties.get(openslide.PROPERTY_NAME_VENDOR)
     return SlideInfo(
         format=vendor or "openslide",
@@ -199,6 +200,15 @@ def describe(handle: openslide.OpenSlide) -> SlideInfo:
         associated=tuple(handle.associated_images),
         properties=properties,
     )
+
+
+def _properties(handle: openslide.OpenSlide) -> dict[str, str]:
+    found = {}
+    for name in handle.properties:
+        # A name that is not UTF-8 is listed, but cannot be asked for.
+        with suppress(KeyError):
+            found[name] = handle.properties[name]
+    return found
 
 
 def _levels(handle: openslide.OpenSlide) -> list[NativeLevel]:
