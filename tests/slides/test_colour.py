@@ -9,7 +9,7 @@ from PIL import ImageCms
 from fake_slides import array_slide, noise
 from slideconcord.errors import ParameterError, SlideError
 from slideconcord.geometry import Box
-from slideconcord.slides import Slide
+from slideconcord.slides import Slide, open_slide
 from slideconcord.slides.colour import colour_transform
 
 PATH = Path("a.svs")
@@ -59,3 +59,15 @@ def test_a_profile_that_cannot_be_used():
 def test_an_unknown_colour():
     with pytest.raises(ParameterError, match="colour='cmyk' is unknown"):
         colour_transform(None, "cmyk", PATH)
+
+
+@pytest.mark.real
+def test_the_profile_of_a_real_slide(real_data):
+    box = Box(1000, 500, 300, 300)
+    with (
+        open_slide(real_data / "slides/CMU-1-Small-Region-dicom") as raw,
+        open_slide(real_data / "slides/CMU-1-Small-Region-dicom", colour="srgb") as srgb,
+    ):
+        difference = np.abs(raw.read_region(0, box).astype(int) - srgb.read_region(0, box))
+        assert srgb.description()["colour"] == "srgb"
+        assert difference.max() < 60

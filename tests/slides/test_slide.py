@@ -228,6 +228,14 @@ def test_overview_shows_all_of_the_slide():
     assert np.array_equal(SLIDE.overview(5000), IMAGE)
 
 
+def test_a_box_without_pixels_and_an_unknown_choice_are_refused():
+    for read in (SLIDE.read_region, SLIDE.read_grid):
+        with pytest.raises(ParameterError, match="holds no pixel: height and width begin at 1"):
+            read(1, Box(0, 0, 0, 5))
+    with pytest.raises(ParameterError, match="on_damage='skip' is unknown"):
+        SLIDE.read_region_mpp(Box(0, 0, 5, 5), 1.0, on_damage="skip")
+
+
 def test_no_such_level():
     with pytest.raises(ParameterError, match=r"has levels 0 to 1, not 7"):
         SLIDE.read_region(7, Box(0, 0, 1, 1))

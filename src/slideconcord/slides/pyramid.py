@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
+from threading import Lock
 from uuid import uuid4
 
 import cv2
@@ -47,7 +48,8 @@ class Pyramid:
     ) -> None:
         self.plans = plans
         self.cache = cache
-        self.damaged: set[NativeTile] = set()
+        self._damaged: set[NativeTile] = set()
+        self._damaged_lock = Lock()
         self._reader = reader
         self._colour = colour
         self._background = background
@@ -57,6 +59,12 @@ class Pyramid:
     def owner(self) -> str:
         """Names this open slide among all, in the cache and in dask's graphs."""
         return self._owner
+
+    @property
+    def damaged(self) -> frozenset[NativeTile]:
+        """Every native tile that could not be decoded so far."""
+        with self._damaged_lock:
+            return frozenset(self._damaged)
 
     def key(self, level: int, row: int, column: int) -> TileKey:
         return TileKey(self._owner, level, row, column)
@@ -158,7 +166,8 @@ class Pyramid:
                 paste(out, box, self._colour(self._reader.read(level, part)), part)
             except DamagedSlideError:
                 damaged.add((level, row, column))
-        self.damaged |= damaged
+        with self._damaged_lock:
+            self._damaged |= damaged
         return Tile(out, frozenset(damaged))
 
     def _damage_inside(self, tile: Tile, level: int, box: Box) -> set[NativeTile]:

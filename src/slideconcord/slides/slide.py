@@ -108,7 +108,7 @@ class Slide:
     @property
     def damaged(self) -> frozenset[NativeTile]:
         """Every native tile (level, row, column) that could not be decoded so far."""
-        return frozenset(self.pyramid.damaged)
+        return self.pyramid.damaged
 
     @cached_property
     def fingerprint(self) -> str:
@@ -145,6 +145,7 @@ class Slide:
             When a tile cannot be decoded and ``on_damage`` is ``"raise"``; with ``"mark"`` such
             a tile is background and listed in `damaged`.
         """
+        self._check_request(box, on_damage)
         return self._checked(self._sampler.at_level(self.level(level).index, box), on_damage)
 
     def read_region_mpp(
@@ -162,6 +163,7 @@ class Slide:
         DamagedSlideError
             As `read_region`.
         """
+        self._check_request(box, on_damage)
         step_y, step_x = (1.0 if abs(f - 1) < SAME_STEP else f for f in self.grid_step(mpp))
         shape = grid_count(box.height, step_y), grid_count(box.width, step_x)
         tile = self._sampler.at_step(box.y, box.x, (step_y, step_x), shape)
@@ -184,6 +186,7 @@ class Slide:
         ParameterError, DamagedSlideError
             As `read_region_mpp`.
         """
+        self._check_request(box_px, on_damage)
         step_y, step_x = step = self.grid_step(mpp)
         tile = self._sampler.at_step(box_px.y * step_y, box_px.x * step_x, step, box_px.shape)
         return self._checked(tile, on_damage)
@@ -263,6 +266,13 @@ class Slide:
     def __repr__(self) -> str:
         height, width = self.shape
         return f"<Slide {self.name}: {height} x {width} px, {self.mpp.y:g} µm/px>"
+
+    @staticmethod
+    def _check_request(box: Box, on_damage: OnDamage) -> None:
+        if min(box.shape) < 1:
+            raise ParameterError(f"{box} holds no pixel: height and width begin at 1.")
+        if on_damage not in ("raise", "mark"):
+            raise ParameterError(f'on_damage={on_damage!r} is unknown: choose "raise" or "mark".')
 
     def _checked(self, tile: Tile, on_damage: OnDamage) -> Rgb:
         if tile.damaged and on_damage == "raise":
