@@ -247,6 +247,15 @@ class Slide:
         """Return the facts of the slide as plain values; nothing that could name a patient."""
         return describe_slide(self)
 
+    def apart(self, max_bytes: int) -> Slide:
+        """Return this slide with a small cache of its own, over the same open file.
+
+        Long work that reads every pixel once would push what is on the screen out of the shared
+        cache. Its `damaged` is its own too. Leave closing to the slide it was made from.
+        """
+        cache = TileCache(max_bytes)
+        return Slide(self.path, self._reader, self.mpp, self.mpp_source, self.colour, cache)
+
     def close(self) -> None:
         """Let go of the file and of every decoded tile."""
         self.pyramid.close()
