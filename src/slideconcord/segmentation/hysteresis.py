@@ -7,12 +7,10 @@ one above high. Both comparisons are strict, as in scikit-image.
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +25,15 @@ from slideconcord.segmentation.components import (
     paint_block,
 )
 from slideconcord.segmentation.mask import BLOCK_PX, Mask, block_boxes, open_mask, writing
+from slideconcord.segmentation.sharing import in_order
+from slideconcord.segmentation.sharing import workers as default_workers
 from slideconcord.segmentation.threshold_build import index_blocks, index_thresholds
 from slideconcord.segmentation.threshold_index import ThresholdIndex
 from slideconcord.segmentation.thresholds import (
     PRESETS,
     Preset,
     Thresholds,
-    check_fractions,
-    check_map,
+    comparison,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +54,6 @@ __all__ = [
 
 Bools = NDArray[np.bool_]
 Map = Any  # (y, x), uint8 or float: numpy, or anything that slices like it
-Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +152,7 @@ def hysteresis_blocks(
 
     The generator's return value is the result. A cancelled one leaves nothing at ``out``.
     """
-    thresholds = Thresholds(low, high)
+    thresholds, threads = Thresholds(low, high), workers or default_workers()
     if isinstance(probability, np.ndarray):
         if out is not None:
             raise ParameterError(
@@ -162,16 +160,16 @@ def hysteresis_blocks(
                 "leave out= away for a plain array."
             )
         result = np.zeros(probability.shape, np.bool_)
-        yield from _fill(probability, thresholds, result, block_px, workers)
+        yield from _fill(probability, thresholds, result, block_px, threads)
         return result
     values = probability.level(0, class_name)
     described = _describe(probability, thresholds, class_name)
     if out is None:
         pixels = np.zeros(values.shape, np.bool_)
-        yield from _fill(values, thresholds, pixels, block_px, workers)
+        yield from _fill(values, thresholds, pixels, block_px, threads)
         return replace(described, array=pixels)
     with writing(Path(out), described, overwrite=overwrite) as level0:
-        yield from _fill(values, thresholds, level0, block_px, workers)
+        yield from _fill(values, thresholds, level0, block_px, threads)
     return open_mask(out)
 
 
@@ -211,7 +209,7 @@ def _describe(probability: Any, thresholds: Thresholds, class_name: str | None) 
 
 
 def _fill(
-    values: Map, thresholds: Thresholds, out: Any, block_px: int, workers: int | None
+    values: Map, thresholds: Thresholds, out: Any, block_px: int, threads: int
 ) -> Iterator[FinishedBlock]:
     """Threshold ``values`` into ``out`` (bool or uint8), block by block."""
     compare = comparison(values, thresholds)
@@ -224,7 +222,7 @@ def _fill(
     def look(box: Box) -> BorderComponents:
         return find_border_components(*compare(values[box.slices]))
 
-    for index, (box, found) in enumerate(_in_threads(look, boxes, workers)):
+    for index, (box, found) in enumerate(in_order(look, boxes, threads)):
         offsets.append(table.add(found))
         if index % columns:
             table.join(row[-1].right, offsets[-2], found.left, offsets[-1])
@@ -240,52 +238,5 @@ def _fill(
             out[box.slices] = mask
         return mask
 
-    for index, (box, mask) in enumerate(_in_threads(paint, boxes, workers)):
+    for index, (box, mask) in enumerate(in_order(paint, boxes, threads)):
         yield FinishedBlock(len(boxes) + index + 1, total, box, mask)
-
-
-def comparison(
-    values: Map, thresholds: Thresholds
-) -> Callable[[NDArray[Any]], tuple[Bools, Bools]]:
-    """Return the function that tells of each pixel whether it is above low and above high.
-
-    Raises
-    ------
-    ParameterError
-        When the values are no map (y, x) of uint8 or float.
-    """
-    check_map(values)
-    is_bytes = np.dtype(values.dtype) == np.uint8
-    # As float64, so that float32 maps are not compared with a rounded threshold.
-    low = thresholds.low_grey if is_bytes else np.float64(thresholds.low)
-    high = thresholds.high_grey if is_bytes else np.float64(thresholds.high)
-
-    def compare(block: NDArray[Any]) -> tuple[Bools, Bools]:
-        block = np.asarray(block)
-        if not is_bytes:
-            check_fractions(block)
-        # In this order whatever that of the map, because the kernels are compiled for it alone.
-        return np.greater(block, low, order="C"), np.greater(block, high, order="C")
-
-    return compare
-
-
-def _in_threads(
-    work: Callable[[Box], Done], boxes: Sequence[Box], workers: int | None
-) -> Iterator[tuple[Box, Done]]:
-    """Do the work on all boxes, a few at a time, and give results in order."""
-    workers = workers or min(4, os.cpu_count() or 1)
-    waiting: deque[tuple[Box, Future[Done]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="hysteresis") as pool:
-        try:
-            for box in boxes:
-                waiting.append((box, pool.submit(work, box)))
-                if len(waiting) > 2 * workers:
-                    ready, result = waiting.popleft()
-                    yield ready, result.result()
-            while waiting:
-                ready, result = waiting.popleft()
-                yield ready, result.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()

@@ -1,14 +1,16 @@
-"""Sharing short work between this thread and a few that wait for it."""
+"""Dividing work among threads whose kernels leave the GIL alone."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
 Part = TypeVar("Part")
+Done = TypeVar("Done")
 
 
 def workers() -> int:
@@ -31,6 +33,26 @@ def share(parts: Iterable[Part], work: Callable[[Part], None]) -> None:
         # One that waits behind somebody else's work has nothing left to do.
         if not helper.cancel():
             helper.result()
+
+
+def in_order(
+    work: Callable[[Part], Done], parts: Iterable[Part], threads: int
+) -> Iterator[tuple[Part, Done]]:
+    """Do all parts in threads of their own, a few ahead, and give the results in order."""
+    waiting: deque[tuple[Part, Future[Done]]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="in-order") as pool:
+        try:
+            for part in parts:
+                waiting.append((part, pool.submit(work, part)))
+                if len(waiting) > 2 * threads:
+                    ready, result = waiting.popleft()
+                    yield ready, result.result()
+            while waiting:
+                ready, result = waiting.popleft()
+                yield ready, result.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
 
 
 @cache

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +23,8 @@ from slideconcord.segmentation.component_tree import (
     grow_block,
 )
 from slideconcord.segmentation.joined_tree import join
+from slideconcord.segmentation.sharing import in_order
+from slideconcord.segmentation.sharing import workers as default_workers
 from slideconcord.segmentation.threshold_index import Level, Place, ThresholdIndex
 from slideconcord.segmentation.thresholds import check_fractions, check_map
 from slideconcord.segmentation.tree_query import Forest
@@ -108,15 +109,9 @@ def index_blocks(
         _thin(levels, top)
 
     tops = range(0, height, _STRIP_PX)
-    with ThreadPoolExecutor(workers or min(4, os.cpu_count() or 1)) as pool:
-        running = [pool.submit(grow, top) for top in tops]
-        try:
-            for done, strip in enumerate(as_completed(running)):
-                strip.result()
-                yield IndexedStrip(done + 1, len(tops))
-        finally:
-            for strip in running:
-                strip.cancel()
+    strips = in_order(grow, tops, workers or default_workers())
+    for done, _ in enumerate(strips):
+        yield IndexedStrip(done + 1, len(tops))
     whole = [block for block in trees if block is not None]
     trees.clear()
     joined = join(whole, columns)

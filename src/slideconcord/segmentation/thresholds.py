@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from slideconcord.errors import MismatchError, ParameterError
 
+Bools = NDArray[np.bool_]
 # 0.6 * 255 is a hair below 153 in binary; far less than any slider's step closes the gap.
 _ROUNDING = 1e-9
 
@@ -115,3 +116,29 @@ def check_fractions(block: NDArray[Any]) -> None:
             f"The map holds values from {block.min():g} to {block.max():g}, but probabilities lie "
             "from 0 to 1 and are never NaN: scale or repair the map first."
         )
+
+
+def comparison(
+    values: Any, thresholds: Thresholds
+) -> Callable[[NDArray[Any]], tuple[Bools, Bools]]:
+    """Return the function that tells of each pixel whether it is above low and above high.
+
+    Raises
+    ------
+    ParameterError
+        When the values are no map (y, x) of uint8 or float.
+    """
+    check_map(values)
+    is_bytes = np.dtype(values.dtype) == np.uint8
+    # As float64, so that float32 maps are not compared with a rounded threshold.
+    low = thresholds.low_grey if is_bytes else np.float64(thresholds.low)
+    high = thresholds.high_grey if is_bytes else np.float64(thresholds.high)
+
+    def compare(block: NDArray[Any]) -> tuple[Bools, Bools]:
+        block = np.asarray(block)
+        if not is_bytes:
+            check_fractions(block)
+        # In this order whatever that of the map, because the kernels are compiled for it alone.
+        return np.greater(block, low, order="C"), np.greater(block, high, order="C")
+
+    return compare
