@@ -379,6 +379,16 @@ class TestDamage:
         assert caught.value.tiles == ((0, 1, 0) if strips else (0, 0, 1),)
         np.testing.assert_array_equal(reader.read(0, Box(0, 0, 7, 20)), IMAGE[:7, :20])
 
+    @pytest.mark.parametrize("compression", [None, "lzw"])
+    def test_strips_left_out_are_white(self, tmp_path: Path, compression: str | None) -> None:
+        path = write_tiff(tmp_path / "a.tif", IMAGE, compression=compression, rowsperstrip=30)
+        with tifffile.TiffFile(path) as tiff:
+            counts = list(tiff.pages[0].databytecounts)
+        set_tag(path, "StripByteCounts", [*counts[:1], 0, *counts[2:]])
+        rgb = read_all(path)
+        assert (rgb[30:60] == 255).all()
+        np.testing.assert_array_equal(rgb[60:], IMAGE[60:])
+
     def test_missing_tiles_are_refused_at_opening(self, tmp_path: Path) -> None:
         path = write_tiff(tmp_path / "a.tif", IMAGE)
         set_tag(path, "ImageLength", 60_000)

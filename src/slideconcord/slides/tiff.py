@@ -12,7 +12,8 @@ from slideconcord.geometry import Box
 from slideconcord.slides.positional import PositionalFile
 from slideconcord.slides.reader import WHITE, NativeLevel, Rgb, SlideInfo
 from slideconcord.slides.tiff_layout import TiffLayout, find_layout
-from slideconcord.slides.tiff_page import BROKEN, PageReader, open_page
+from slideconcord.slides.tiff_page import PageReader, open_page
+from slideconcord.slides.tiff_places import BROKEN
 from slideconcord.slides.tiff_tiles import TiffTiles
 
 # Its warnings of odd files would reach the user's terminal beside our own one line.

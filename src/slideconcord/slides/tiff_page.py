@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import struct
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from threading import Lock, local
 from typing import Protocol
 
@@ -13,23 +11,15 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from slideconcord.errors import UnsupportedSlideError
 from slideconcord.geometry import Box
 from slideconcord.slides.jpeg import decode_jpeg
 from slideconcord.slides.positional import PositionalFile
 from slideconcord.slides.reader import Rgb
 from slideconcord.slides.tiff_colour import rgb_converter
+from slideconcord.slides.tiff_places import CONTIG, RAW, EncodedTiles, Place
 
-# What tifffile, imagecodecs and struct raise over bytes that make no sense.
-BROKEN = (tifffile.TiffFileError, OSError, ValueError, TypeError, LookupError, AttributeError,
-          ArithmeticError, RuntimeError, MemoryError, struct.error)  # fmt: skip
-Place = tuple[int, int]
-"""(row, column) of a tile in its page."""
-
-_JPEG, _RAW = 7, 1
+_JPEG = 7
 _YCBCR, _RGB = 6, 2
-_CONTIG = 1
-_MOST_TILE_BYTES = 1 << 30
 _KEPT_BYTES = 128 << 20
 _RAW_ROWS = 256
 _LARGE_PX = 1024
@@ -62,8 +52,8 @@ def open_page(
     if is_jpeg_rgb(page):
         return JpegPage(page, file, background)
     to_rgb = rgb_converter(page, background)
-    if not page.is_tiled and page.compression == _RAW and page.planarconfig == _CONTIG:
-        return RawPage(page, file, to_rgb)
+    if not page.is_tiled and page.compression == RAW and page.planarconfig == CONTIG:
+        return RawPage(page, file, background, to_rgb)
     return CodedPage(page, file, background, to_rgb)
 
 
@@ -73,7 +63,7 @@ def is_jpeg_rgb(page: tifffile.TiffPage) -> bool:
         page.is_tiled
         and page.compression == _JPEG
         and page.photometric in (_YCBCR, _RGB)
-        and page.planarconfig == _CONTIG
+        and page.planarconfig == CONTIG
         and page.samplesperpixel == 3
         and page.bitspersample == 8
         and page.imagedepth == 1
@@ -82,51 +72,7 @@ def is_jpeg_rgb(page: tifffile.TiffPage) -> bool:
     )
 
 
-class _Tiles:
-    """Where the encoded tiles (or strips) of a page lie."""
-
-    def __init__(self, page: tifffile.TiffPage, file: PositionalFile) -> None:
-        self.shape = (int(page.imagelength), int(page.imagewidth))
-        self.tile_shape = (
-            (int(page.tilelength), int(page.tilewidth))
-            if page.is_tiled
-            else (min(int(page.rowsperstrip), self.shape[0]), self.shape[1])
-        )
-        self._file = file
-        self._path = Path(page.parent.filehandle.path)
-        if min(*self.shape, *self.tile_shape) < 1:
-            raise self._refuse(f"its size {self.shape} or tile size {self.tile_shape} is zero")
-        self.grid = tuple(-(-n // t) for n, t in zip(self.shape, self.tile_shape, strict=True))
-        self.planes = 1 if page.planarconfig == _CONTIG else int(page.samplesperpixel)
-        self._offsets = np.array(page.dataoffsets, np.int64)
-        self._counts = np.array(page.databytecounts, np.int64)
-        promised = self.grid[0] * self.grid[1] * self.planes
-        if min(len(self._offsets), len(self._counts)) < promised:
-            raise self._refuse(
-                f"its {self.shape[1]} x {self.shape[0]} pixels need {promised} tiles or strips, "
-                f"but it lists {len(self._offsets)}: the file is damaged"
-            )
-        tile_bytes = self.tile_shape[0] * self.tile_shape[1] * int(page.samplesperpixel)
-        if tile_bytes > _MOST_TILE_BYTES and page.compression != _RAW:
-            raise self._refuse(
-                f"it decodes {tile_bytes >> 20} MiB at once: convert it to tiles of 256 px"
-            )
-
-    def _refuse(self, reason: str) -> UnsupportedSlideError:
-        return UnsupportedSlideError(reason, self._path)
-
-    def _encoded(self, place: Place, plane: int = 0) -> bytes | None:
-        """Return a tile's bytes; None for one that the file leaves out."""
-        index = (plane * self.grid[0] + place[0]) * self.grid[1] + place[1]
-        count = int(self._counts[index])
-        return self._file.read_at(int(self._offsets[index]), count) if count else None
-
-    def _box(self, place: Place) -> Box:
-        height, width = self.tile_shape
-        return Box(place[0] * height, place[1] * width, height, width)
-
-
-class JpegPage(_Tiles):
+class JpegPage(EncodedTiles):
     """Tiles of 3-component JPEG: decoded without a detour."""
 
     def __init__(
@@ -142,11 +88,11 @@ class JpegPage(_Tiles):
         self._background = background
 
     def paste(self, place: Place, part: Box, out: Rgb) -> None:
-        data = self._encoded(place)
+        data = self.encoded(place)
         if data is None:
             out[:] = self._background
             return
-        tile = self._box(place)
+        tile = self.box(place)
         # A whole tile may go where it belongs without a copy.
         is_direct = part == tile and out.flags.c_contiguous
         rgb = decode_jpeg(
@@ -169,15 +115,20 @@ class JpegPage(_Tiles):
         return rgb
 
 
-class RawPage(_Tiles):
+class RawPage(EncodedTiles):
     """Uncompressed rows: read as many as asked for, however long the strips are."""
 
     def __init__(
-        self, page: tifffile.TiffPage, file: PositionalFile, to_rgb: Callable[[Rgb], Rgb]
+        self,
+        page: tifffile.TiffPage,
+        file: PositionalFile,
+        background: tuple[int, int, int],
+        to_rgb: Callable[[Rgb], Rgb],
     ) -> None:
         super().__init__(page, file)
+        self._background = background
         if page.predictor != 1 or page.fillorder != 1:
-            raise self._refuse("uncompressed pixels with a predictor or reversed bits")
+            raise self.refuse("uncompressed pixels with a predictor or reversed bits")
         self._strip_rows = self.tile_shape[0]
         self._samples = int(page.samplesperpixel)
         self._to_rgb = to_rgb
@@ -185,22 +136,30 @@ class RawPage(_Tiles):
         self.tile_shape = (min(_RAW_ROWS, self.shape[0]), self.shape[1])
 
     def paste(self, place: Place, part: Box, out: Rgb) -> None:
-        row_bytes = self.shape[1] * self._samples
         row = part.y
         while row < part.stop_y:
             strip, inside = divmod(row, self._strip_rows)
             rows = min(self._strip_rows - inside, part.stop_y - row)
-            if self._counts[strip] < (inside + rows) * row_bytes:
-                raise ValueError("a strip that is too short")
-            start = int(self._offsets[strip]) + inside * row_bytes
-            data = self._file.read_at(start, rows * row_bytes)
-            pixels = np.frombuffer(data, np.uint8).reshape(rows, self.shape[1], self._samples)
-            wanted = pixels[:, part.x : part.stop_x]
-            out[row - part.y : row - part.y + rows] = self._to_rgb(wanted)
+            pixels = self._rows(strip, inside, rows)
+            target = out[row - part.y : row - part.y + rows]
+            if pixels is None:
+                target[:] = self._background
+            else:
+                target[:] = self._to_rgb(pixels[:, part.x : part.stop_x])
             row += rows
 
+    def _rows(self, strip: int, first: int, count: int) -> NDArray[np.uint8] | None:
+        """Return rows of a strip as (y, x, sample); None when the file leaves it out."""
+        row_bytes = self.shape[1] * self._samples
+        if not self.counts[strip]:
+            return None
+        if self.counts[strip] < (first + count) * row_bytes:
+            raise ValueError("a strip that is too short")
+        data = self.file.read_at(int(self.offsets[strip]) + first * row_bytes, count * row_bytes)
+        return np.frombuffer(data, np.uint8).reshape(count, self.shape[1], self._samples)
 
-class CodedPage(_Tiles):
+
+class CodedPage(EncodedTiles):
     """Tiles or strips of any compression that tifffile knows, in one or several planes."""
 
     def __init__(
@@ -211,8 +170,8 @@ class CodedPage(_Tiles):
         to_rgb: Callable[[Rgb], Rgb],
     ) -> None:
         super().__init__(page, file)
-        if page.compression not in tifffile.TIFF.DECOMPRESSORS and page.compression != _RAW:
-            raise self._refuse(f"compression {int(page.compression)} is unknown")
+        if page.compression not in tifffile.TIFF.DECOMPRESSORS and page.compression != RAW:
+            raise self.refuse(f"compression {int(page.compression)} is unknown")
         self._background = background
         self._to_rgb = to_rgb
         self._decode = page.decode
@@ -222,7 +181,7 @@ class CodedPage(_Tiles):
 
     def paste(self, place: Place, part: Box, out: Rgb) -> None:
         rgb = self._tile(place) if self._kept is None else self._kept.get(place, self._tile)
-        tile = self._box(place)
+        tile = self.box(place)
         out[:] = self._background if rgb is None else rgb[part.shift(-tile.y, -tile.x).slices]
 
     def _tile(self, place: Place) -> Rgb | None:
@@ -233,12 +192,12 @@ class CodedPage(_Tiles):
         return self._to_rgb(whole)
 
     def _plane(self, place: Place, plane: int) -> NDArray[np.uint8] | None:
-        data = self._encoded(place, plane)
+        data = self.encoded(place, plane)
         if data is None:
             return None
         index = (plane * self.grid[0] + place[0]) * self.grid[1] + place[1]
         pixels, _, _ = self._decode(data, index, jpegtables=self._tables)
-        wanted = self._box(place).intersect(Box(0, 0, *self.shape)).shape
+        wanted = self.box(place).intersect(Box(0, 0, *self.shape)).shape
         if pixels.dtype != np.uint8 or any(
             n < w for n, w in zip(pixels[0].shape, wanted, strict=False)
         ):

@@ -12,7 +12,8 @@ from slideconcord.errors import DamagedSlideError, ParameterError, UnsupportedSl
 from slideconcord.geometry import Box
 from slideconcord.slides.positional import PositionalFile
 from slideconcord.slides.reader import WHITE, NativeLevel, Rgb
-from slideconcord.slides.tiff_page import BROKEN, PageReader, is_jpeg_rgb, open_page
+from slideconcord.slides.tiff_page import PageReader, is_jpeg_rgb, open_page
+from slideconcord.slides.tiff_places import BROKEN
 
 _APERIO_J2K_RGB = 33005
 _CONTIG, _RGB = 1, 2
