@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 
 from slideconcord.errors import MismatchError, MissingMppError, OutputError, ParameterError
 from slideconcord.geometry import Box
@@ -209,3 +212,34 @@ def test_another_colour_keeps_the_slide_s_results(viewer_model, model, tiny_slid
     assert tag_of(layer)["slide"] is entry.slide
     assert find_layer(viewer_model.layers, entry.id, "probability") is not None
     change_colour(entry, layer, "srgb")
+
+
+def test_a_copied_layer_streams_by_itself(viewer_model, tiny_slide_path, qapp):
+    from copy import deepcopy
+
+    from napari.layers import Layer
+
+    (layer,) = actions.open_slides(viewer_model, tiny_slide_path)
+    data, state, kind = layer.as_layer_data_tuple()
+    copy = viewer_model.add_layer(Layer.create(deepcopy(data), deepcopy(state), kind))
+    first, second = tag_of(layer), tag_of(copy)
+    assert first["id"] == second["id"]
+    assert first["slide"] is second["slide"]
+    assert first["view"] is not second["view"]
+    assert first["view"].on_ready is not None
+    np.testing.assert_array_equal(copy.data[1][10:20, 30:40], layer.data[1][10:20, 30:40])
+    viewer_model.layers.remove(layer)
+    assert second["view"].on_ready is not None
+    assert actions.slide_entry(viewer_model).slide is second["slide"]
+
+
+def test_a_closed_viewer_is_let_go(tiny_slide_path):
+    viewer = ViewerModel()
+    actions.open_slides(viewer, tiny_slide_path)
+    session = session_of(viewer)
+    gone = weakref.ref(viewer)
+    del viewer
+    gc.collect()
+    assert gone() is None
+    with pytest.raises(ReferenceError, match="viewer is gone"):
+        _ = session.viewer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from slideconcord.plugin.live import MaskSource, probability_levels
 from slideconcord.plugin.tags import KEY, Tag
 from slideconcord.slides import Slide, open_slide
-from slideconcord.slides.view import SlideView
+from slideconcord.slides.view import SlideView, ViewLevel
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -33,6 +32,13 @@ _RAMP = (
 )
 
 
+class SharedLevel(ViewLevel):
+    """A level of a view that napari may copy with its layer; a slide is never copied."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SharedLevel:
+        return self
+
+
 def slide_layer(slide: Slide, slide_id: str = "") -> LayerData:
     """Return the image layer of a slide: all levels, in µm.
 
@@ -49,7 +55,7 @@ def slide_layer(slide: Slide, slide_id: str = "") -> LayerData:
         "units": UNITS,
         "metadata": {KEY: Tag("slide", slide, slide_id, view=view)},
     }
-    return list(view.levels), keywords, "image"
+    return [SharedLevel(view, level) for level in slide.levels], keywords, "image"
 
 
 def probability_layer(probability: ProbabilityMap, entry: SlideEntry, name: str) -> LayerData:
@@ -106,12 +112,6 @@ def place(frame: Frame, slide: Slide) -> dict[str, Any]:
         "translate": frame.translate_um(slide.mpp),
         "units": UNITS,
     }
-
-
-def add_layer(add: Callable[..., Any], data: LayerData) -> Layer:
-    """Add layer data to a viewer, given its ``add_image``, ``add_labels`` or ``add_shapes``."""
-    values, keywords, _ = data
-    return add(values, **keywords)
 
 
 def probability_colormap() -> Any:

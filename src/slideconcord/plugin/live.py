@@ -111,7 +111,7 @@ class MaskSource:
         mask = self._mask(level, wide).view(np.uint8)
         # OpenCV takes what lies beyond the image as mask: the map's edge is no outline.
         inner = cv2.erode(mask, np.ones((3, 3), np.uint8), iterations=OUTLINE_PX)
-        return np.ascontiguousarray((mask & ~inner)[box.shift(-wide.y, -wide.x).slices])
+        return np.asarray(cv2.subtract(mask, inner)[box.shift(-wide.y, -wide.x).slices])
 
     def _level(self, level: int) -> LiveLevel:
         return LiveLevel(self.probability.level(level).shape, lambda box: self.read(level, box))

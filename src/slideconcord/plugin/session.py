@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from qtpy.QtWidgets import QApplication
 
 from slideconcord.plugin.keys import bind_keys
+from slideconcord.plugin.layers import slide_layer
 from slideconcord.plugin.results import show_mask
 from slideconcord.plugin.streaming import Stream
-from slideconcord.plugin.tags import find_layer, tag_of
+from slideconcord.plugin.tags import KEY, Tag, find_layer, tag_of
 from slideconcord.plugin.workspace import SlideEntry, Workspace
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ class Session:
     """Follows the layers of a viewer and keeps the workspace true to them."""
 
     def __init__(self, viewer: ViewerModel) -> None:
-        self.viewer = viewer
+        # Weak: the sessions' table must not keep a closed window alive.
+        self._viewer = ref(viewer)
         self.workspace = Workspace()
         self._streams: dict[Layer, Stream] = {}
         viewer.layers.events.inserted.connect(self._on_inserted)
@@ -45,6 +47,14 @@ class Session:
         for layer in viewer.layers:
             self._adopt(layer)
         self._on_active()
+
+    @property
+    def viewer(self) -> ViewerModel:
+        """The viewer; its docks do not outlive it."""
+        viewer = self._viewer()
+        if viewer is None:
+            raise ReferenceError("This session's viewer is gone: ask session_of for another.")
+        return viewer
 
     def layer_of(self, entry: SlideEntry | None) -> Layer | None:
         """Return the layer that shows an entry's slide."""
@@ -79,8 +89,16 @@ class Session:
             return
         self.workspace.take_in(tag["id"], tag["slide"])
         self.viewer.canvas.overlays.scale_bar.visible = True
-        if "view" in tag and QApplication.instance() is not None:
-            self._streams[layer] = Stream(layer, tag["view"])
+        if QApplication.instance() is not None:
+            self._stream(layer, tag)
+
+    def _stream(self, layer: Layer, tag: Tag) -> None:
+        """Draw sharp tiles as they come; a copy of a layer gets a view of its own."""
+        if any(stream.view is tag["view"] for stream in self._streams.values()):
+            data, keywords, _ = slide_layer(tag["slide"], tag["id"])
+            layer.metadata = {**layer.metadata, **keywords["metadata"]}
+            layer.data = data
+        self._streams[layer] = Stream(layer, layer.metadata[KEY]["view"])
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value

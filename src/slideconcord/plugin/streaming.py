@@ -27,7 +27,7 @@ class Stream(QObject):
     def __init__(self, layer: Layer, view: SlideView) -> None:
         super().__init__()
         self._layer = layer
-        self._view = view
+        self.view = view
         self._refresh = Throttle(self._draw, REFRESH_MS, self)
         self.ready.connect(self._refresh.ask)
         shared_cache().max_bytes = setting("streaming.tile_cache_mb") << 20
@@ -36,8 +36,8 @@ class Stream(QObject):
 
     def close(self) -> None:
         """Stop drawing, and stop decoding what only this layer wanted."""
-        self._view.close()
-        self._view.wait_s = None  # whoever still reads it has nobody to call back
+        self.view.close()
+        self.view.wait_s = None  # whoever still reads it has nobody to call back
         self._refresh.cancel()
 
     def _draw(self) -> None:
