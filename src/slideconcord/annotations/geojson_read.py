@@ -15,7 +15,7 @@ from slideconcord.annotations.geojson_feature import FeatureReader
 from slideconcord.annotations.geojson_geometry import CoordinateTables
 from slideconcord.annotations.geojson_split import Batch, Splitter
 from slideconcord.annotations.hints import Hints
-from slideconcord.annotations.limits import LIMITS
+from slideconcord.annotations.limits import LIMITS, one_line
 from slideconcord.errors import AnnotationError
 
 _GEOMETRIES = {"Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon"}
@@ -111,7 +111,7 @@ def _decode(text: bytes, fault: int, label: str, path: Path, report: list[str]) 
         record = json.loads(text.decode(), object_pairs_hook=pairs)
     except ValueError as error:
         raise AnnotationError(
-            f"{path}: {label} is not valid JSON: {error}.", path, label
+            f"{path}: {label} is not valid JSON: {one_line(error)}.", path, label
         ) from error
     report.extend(
         f"{label}: {key!r} stands twice, its last value was taken" for key in pairs.repeated

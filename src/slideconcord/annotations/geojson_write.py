@@ -21,6 +21,7 @@ from shapely.geometry.base import BaseGeometry
 
 from slideconcord.annotations.annotation import Annotation, Annotations, Colour
 from slideconcord.annotations.hints import Hints
+from slideconcord.annotations.limits import one_line
 from slideconcord.errors import AnnotationError, ParameterError
 
 Geometries = np.ndarray[tuple[int], np.dtype[np.object_]]
@@ -144,7 +145,8 @@ def _dump(value: Mapping[str, Any]) -> str:
         )
     except (TypeError, ValueError) as error:
         raise ParameterError(
-            f"The metadata cannot be written as JSON: {error}. Give text and finite numbers."
+            f"The metadata cannot be written as JSON: {one_line(error)}. "
+            "Give text and finite numbers."
         ) from error
 
 

@@ -37,3 +37,9 @@ def short_text(value: str, what: str, label: str, path: str | PathLike[str]) -> 
             label,
         )
     return value
+
+
+def one_line(error: BaseException) -> str:
+    """Return what a library says is wrong, as one short line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 120 else text[:117] + "..."

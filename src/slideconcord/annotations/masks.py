@@ -16,10 +16,23 @@ from PIL.PngImagePlugin import PngInfo
 from slideconcord.annotations.annotation import Annotations
 from slideconcord.annotations.hints import Hints
 from slideconcord.annotations.labels import KEY, MOST_PX, Legend, annotations_from, parsed, plan
+from slideconcord.annotations.limits import one_line
 from slideconcord.errors import AnnotationError
 from slideconcord.geometry import Box
 
 _TILE_PX = 512
+# what tifffile and its codecs raise over tags that make no sense
+_BROKEN = (
+    tifffile.TiffFileError,
+    ValueError,
+    TypeError,
+    LookupError,
+    RuntimeError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    EOFError,
+)
 # modes of pictures whose pixels are numbers, not colours
 _LABEL_MODES = {"1", "L", "P", "I", "I;16", "I;16B", "I;16L"}
 
@@ -47,7 +60,7 @@ def read_png(path: Path, hints: Hints) -> Annotations:
     except (UnidentifiedImageError, SyntaxError, ValueError, EOFError) as error:
         if isinstance(error, AnnotationError):
             raise
-        raise AnnotationError(f"{path} is a damaged PNG: {error}.", path) from error
+        raise AnnotationError(f"{path} is a damaged PNG: {one_line(error)}.", path) from error
     return annotations_from(labels, Legend.of(record, hints, path), path)
 
 
@@ -87,10 +100,10 @@ def read_tiff(path: Path, hints: Hints) -> Annotations:
                 )
             _check_size(page.shape, path)
             labels, record = page.asarray(), parsed(page.description)
-    except (tifffile.TiffFileError, ValueError, KeyError, IndexError, RuntimeError) as error:
+    except _BROKEN as error:
         if isinstance(error, AnnotationError):
             raise
-        raise AnnotationError(f"{path} is a damaged TIFF: {error}.", path) from error
+        raise AnnotationError(f"{path} is a damaged TIFF: {one_line(error)}.", path) from error
     return annotations_from(labels, Legend.of(record, hints, path), path)
 
 

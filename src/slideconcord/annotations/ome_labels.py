@@ -19,12 +19,24 @@ from slideconcord.annotations.labels import (
     annotations_from,
     plan,
 )
+from slideconcord.annotations.limits import one_line
 from slideconcord.errors import AnnotationError, ParameterError, SlideError
 from slideconcord.geometry import Box, Frame
 from slideconcord.slides.ngff import Multiscale, create_pyramid, read_multiscale
 
 _CHUNK_PX = 512
 _BAND_PX = 2048
+# what zarr and its codecs raise over chunks that make no sense; blosc even SystemError
+_BROKEN = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    RuntimeError,
+    ArithmeticError,
+    MemoryError,
+    SystemError,
+)
 
 
 def read(path: Path, hints: Hints) -> Annotations:
@@ -63,7 +75,9 @@ def _attributes(folder: Path) -> dict[str, Any]:
     try:
         attributes = dict(zarr.open_group(folder, mode="r").attrs)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise AnnotationError(f"{folder} has damaged Zarr metadata: {error}.", folder) from error
+        raise AnnotationError(
+            f"{folder} has damaged Zarr metadata: {one_line(error)}.", folder
+        ) from error
     inner = attributes.get("ome", attributes)
     return dict(inner) if isinstance(inner, Mapping) else {}
 
@@ -72,7 +86,7 @@ def _open(folder: Path) -> Multiscale:
     try:
         return read_multiscale(folder)
     except SlideError as error:
-        raise AnnotationError(f"{folder}: {error}", folder) from error
+        raise AnnotationError(f"{folder}: {one_line(error)}", folder) from error
 
 
 def _pixels(pyramid: Multiscale, folder: Path) -> Any:
@@ -89,8 +103,8 @@ def _pixels(pyramid: Multiscale, folder: Path) -> Any:
     index = tuple(slice(None) if axis in "yx" else 0 for axis in pyramid.axes)
     try:
         labels = np.asarray(array[index])
-    except (OSError, ValueError, RuntimeError) as error:
-        raise AnnotationError(f"{folder} has damaged pixels: {error}.", folder) from error
+    except _BROKEN as error:
+        raise AnnotationError(f"{folder} has damaged pixels: {one_line(error)}.", folder) from error
     return labels if pyramid.axes.index("y") < pyramid.axes.index("x") else labels.T
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from slideconcord.annotations.limits import LIMITS
+from slideconcord.annotations.limits import LIMITS, one_line
 from slideconcord.errors import AnnotationError
 
 CHUNK = 4 << 20
@@ -40,7 +40,7 @@ def _read(source: IO[bytes] | gzip.GzipFile, size: int, path: Path) -> bytes:
         return source.read(size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise AnnotationError(
-            f"{path}: the gzip data is damaged: {error}. Export it again.", path
+            f"{path}: the gzip data is damaged: {one_line(error)}. Export it again.", path
         ) from error
 
 

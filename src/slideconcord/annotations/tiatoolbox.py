@@ -17,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 
 from slideconcord.annotations.annotation import Annotation, Annotations, Colour
 from slideconcord.annotations.hints import Hints
-from slideconcord.annotations.limits import LIMITS, short_text
+from slideconcord.annotations.limits import LIMITS, one_line, short_text
 from slideconcord.annotations.outlines import lost_facts, require_finite, valid_area
 from slideconcord.errors import AnnotationError, OutputError
 
@@ -47,9 +47,10 @@ def read(path: Path, hints: Hints) -> Annotations:
             packed = _json(facts.get("compression")) == "zlib"
             rows = store.execute("SELECT id, key, cx, cy, geometry, properties FROM annotations")
             found = list(_annotations(rows, packed, path, report))
-    except (sqlite3.Error, OverflowError) as error:
+    except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
         raise AnnotationError(
-            f"{path} is no annotation store of TIAToolbox, or a damaged one: {error}.", path
+            f"{path} is no annotation store of TIAToolbox, or a damaged one: {one_line(error)}.",
+            path,
         ) from error
     metadata = _json(facts.get(_KEY))
     return Annotations.of(found, metadata if isinstance(metadata, dict) else {}, report)
@@ -88,7 +89,9 @@ def _geometry(
             geometry = shapely.from_wkb(_unpacked(blob) if packed else blob)
     except (shapely.errors.ShapelyError, zlib.error, TypeError, ValueError) as error:
         raise AnnotationError(
-            f"{path}: {label} has a geometry that cannot be read: {error}. Remove it.", path, label
+            f"{path}: {label} has a geometry that cannot be read: {one_line(error)}. Remove it.",
+            path,
+            label,
         ) from error
     bounds = geometry.bounds
     if not geometry.is_empty and not all(math.isfinite(v) for v in bounds):
@@ -178,7 +181,7 @@ def write(annotations: Annotations, path: Path, hints: Hints) -> list[str]:
                 (_bounds(i, a) for i, a in enumerate(annotations, 1) if not a.geometry.is_empty),
             )
     except sqlite3.Error as error:
-        raise OutputError(f"{path} cannot be written: {error}.", path) from error
+        raise OutputError(f"{path} cannot be written: {one_line(error)}.", path) from error
     report += [
         f"annotation {i} ({a.name or a.id}): left out, it is empty"
         for i, a in enumerate(annotations)

@@ -11,7 +11,7 @@ from xml.sax.saxutils import quoteattr
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, XMLParser
 
-from slideconcord.annotations.limits import LIMITS, short_text
+from slideconcord.annotations.limits import LIMITS, one_line, short_text
 from slideconcord.annotations.packed import read_pieces
 from slideconcord.errors import AnnotationError
 
@@ -73,7 +73,7 @@ def walk(path: Path, root: str, handler: Handler) -> None:
             path,
         ) from error
     except ParseError as error:
-        raise AnnotationError(f"{path}: the XML is damaged: {error}.", path) from error
+        raise AnnotationError(f"{path}: the XML is damaged: {one_line(error)}.", path) from error
 
 
 def number(attributes: dict[str, str], key: str, label: str, path: Path) -> float:
