@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from shapely.ops import unary_union
 
 from slideconcord.annotations import read_annotations
 from slideconcord.errors import OutputError, ParameterError
@@ -18,8 +18,11 @@ from slideconcord.samples.cases import SHIPPED
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
-    steps = list(sample_steps(SHIPPED, folder, make=True))
-    assert steps[-1].index == steps[-1].total
+    steps = []
+    for step in sample_steps(SHIPPED, folder, make=True):
+        assert step.finished is None or step.finished.is_file()
+        steps.append(step)
+    assert [step.index for step in steps] == list(range(1, steps[-1].total + 1))
     return folder
 
 
@@ -33,9 +36,21 @@ def test_the_shipped_sample_is_what_the_code_makes(made: Path) -> None:
             stored, again = tifffile.imread(path).astype(int), tifffile.imread(twin)
             assert np.abs(stored - again).mean() < 1.5
         elif path.suffix == ".geojson":
-            assert json.loads(path.read_text("utf-8")) == json.loads(twin.read_text("utf-8"))
+            assert _area_of_difference(path, twin) < 50.0
         else:
             assert path.read_text("utf-8") == twin.read_text("utf-8")
+
+
+def _area_of_difference(path: Path, twin: Path) -> float:
+    """Return the px² in which two truths differ; another processor may round a corner otherwise."""
+    ours, theirs = read_annotations(path), read_annotations(twin)
+    assert ours.class_names == theirs.class_names
+    return sum(
+        unary_union([a.geometry for a in ours.of_class(name)])
+        .symmetric_difference(unary_union([a.geometry for a in theirs.of_class(name)]))
+        .area
+        for name in ours.class_names
+    )
 
 
 def test_what_is_shipped_stays_small() -> None:

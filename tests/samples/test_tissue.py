@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -120,3 +123,11 @@ def test_a_field_too_small_is_refused_in_words() -> None:
         VirtualTissue(1, 100.0, 900.0)
     with pytest.raises(ParameterError, match="seed from 0 up"):
         VirtualTissue(-1, 900.0, 900.0)
+
+
+def test_naming_the_samples_compiles_nothing() -> None:
+    code = "import sys, slideconcord.samples as s; s.SAMPLES, s.SCANNERS; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert not {"numba", "cv2", "shapely", "torch"} & set(loaded.stdout.split())

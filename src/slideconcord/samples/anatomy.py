@@ -12,6 +12,9 @@ import numpy as np
 
 from slideconcord.samples.noise import blot, compiled, step, uniform, wave
 
+# Classes of the truth.
+BACKGROUND, OTHER, NORMAL, TUMOROUS = range(4)
+
 LATTICE_UM = 10.0
 # Channels of the lattice.
 OUTLINE = 0  # µm outside the tissue; negative inside

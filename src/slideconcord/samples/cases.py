@@ -11,9 +11,9 @@ from pathlib import Path
 from slideconcord.errors import OutputError, ParameterError
 from slideconcord.geometry import Mpp
 from slideconcord.samples.digitise import TILE_PX, VIRTUAL, describe, scan
-from slideconcord.samples.pyramid import written_whole
 from slideconcord.samples.regions import truth_regions
 from slideconcord.samples.scanner import SCANNERS
+from slideconcord.samples.tiff import written_whole
 from slideconcord.samples.tissue import CLASS_NAMES, VirtualTissue
 
 SHIPPED = "colon-virtual-small"
@@ -110,12 +110,15 @@ def _make(name: str, sample: Sample, folder: Path) -> Iterator[SampleStep]:
 
     _make_folder(folder)
     tissue, done = sample.tissue, 0
-    total = sum(-(-s.shape(tissue)[0] // TILE_PX) + 1 for s in SCANNERS.values()) + 1
+    total = sum(-(-s.shape(tissue)[0] // TILE_PX) + 2 for s in SCANNERS.values()) + 1
     for scanner in SCANNERS.values():
         path = folder / f"{name}_{scanner.name}.ome.tiff"
-        for band in scan(tissue, scanner, path):
+        for _ in scan(tissue, scanner, path):
             done += 1
-            yield SampleStep(done, total, path if band.index + 1 == band.total else None)
+            yield SampleStep(done, total)
+        # only now the file has its name
+        done += 1
+        yield SampleStep(done, total, path)
         truth = folder / f"{name}_{scanner.name}.truth.geojson"
         regions = truth_regions(tissue, scanner, sample.truth_mpp)
         write_annotations(regions, truth, mpp=Mpp.of(scanner.mpp), shape=scanner.shape(tissue))

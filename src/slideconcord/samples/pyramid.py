@@ -1,19 +1,14 @@
-"""Write a tiled JPEG pyramid from rows of tiles, in bounded memory and atomically."""
+"""Encode a picture that comes in rows of tiles, and every coarser level, in bounded memory."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
-from uuid import NAMESPACE_URL, uuid5
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
-
-from slideconcord.errors import OutputError
 
 Rgb = npt.NDArray[np.uint8]
 
@@ -113,80 +108,3 @@ def tiles_of(band: Rgb, tile_px: int) -> Iterator[Rgb]:
         tile = band[:tile_px, x : x + tile_px]
         missing = ((0, tile_px - tile.shape[0]), (0, tile_px - tile.shape[1]), (0, 0))
         yield np.ascontiguousarray(np.pad(tile, missing, mode="edge"))
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Give a name to write to; the file takes its own name only when the block ends well.
-
-    Raises
-    ------
-    OutputError
-        When the file cannot be written.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written: {error.strerror or error}. "
-            "Choose a folder that exists, can be written and has room.",
-            path,
-        ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-
-
-def tile_options(tile_px: int, mpp: float) -> dict[str, Any]:
-    """Return what tifffile needs to know of tiles that `encode` made, at ``mpp`` µm."""
-    return {
-        "dtype": "uint8",
-        "tile": (tile_px, tile_px),
-        "photometric": "ycbcr",
-        "subsampling": (2, 2),
-        "compression": "jpeg",
-        "resolution": (1e4 / mpp, 1e4 / mpp),
-        "resolutionunit": "CENTIMETER",
-    }
-
-
-def maker_tags(model: str) -> list[tuple[int, str, int, str, bool]]:
-    """Return the TIFF tags Make and Model, so that every reader names the scanner as virtual."""
-    return [(271, "s", 0, "slideconcord virtual scanner", True), (272, "s", 0, model, True)]
-
-
-def write_tiff(
-    path: Path, spool: PyramidSpool, *, mpp: float, model: str, description: str
-) -> None:
-    """Write the spooled levels as OME-TIFF with the coarser ones in SubIFDs; rename at the end.
-
-    Raises
-    ------
-    OutputError
-        When the file cannot be written.
-    """
-    import tifffile
-
-    ome = {
-        "axes": "YXS",
-        "Name": f"virtual slide {model}",
-        "UUID": uuid5(NAMESPACE_URL, description).urn,
-        "Description": description,
-        "PhysicalSizeX": mpp,
-        "PhysicalSizeXUnit": "µm",
-        "PhysicalSizeY": mpp,
-        "PhysicalSizeYUnit": "µm",
-    }
-    first = {"subifds": spool.levels - 1, "metadata": ome, "software": "slideconcord"}
-    first["extratags"] = maker_tags(model)
-    with (
-        written_whole(path) as part,
-        tifffile.TiffWriter(part, bigtiff=True, ome=True) as tiff,
-    ):
-        for level, tiles in enumerate(spool.spools):
-            shape = (*spool.shape_of(level), 3)
-            options = tile_options(spool.tile_px, mpp * (1 << level))
-            more = first if level == 0 else {"subfiletype": 1}
-            tiff.write(iter(tiles), shape=shape, **options, **more)

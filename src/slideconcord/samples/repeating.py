@@ -13,16 +13,9 @@ import numpy as np
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box
 from slideconcord.samples.digitise import VIRTUAL
-from slideconcord.samples.pyramid import (
-    Rgb,
-    encode,
-    halve,
-    maker_tags,
-    tile_options,
-    tiles_of,
-    written_whole,
-)
+from slideconcord.samples.pyramid import Rgb, encode, halve, tiles_of
 from slideconcord.samples.scanner import LEAST_PX, SCANNERS
+from slideconcord.samples.tiff import maker_tags, tile_options, written_whole
 from slideconcord.samples.tissue import VirtualTissue
 
 _BAND_PX = 256
