@@ -123,7 +123,7 @@ class SlideReaderTests:
         wanted = [
             (index, box)
             for index, level in enumerate(opened.info.levels)
-            for box in boxes(level.shape, seed=index + 50, count=8)
+            for box in boxes(level.shape, seed=index + 50, count=5)
         ]
         alone = [opened.read(*want) for want in wanted]
         start = threading.Barrier(8)
