@@ -102,7 +102,7 @@ def _label_runs(above_low: Any, above_high: Any) -> Any:
             count += here & (not previous)
             previous = here
     starts, stops = np.empty(count, np.int32), np.empty(count, np.int32)
-    parent, seed = np.arange(count).astype(np.int32), np.zeros(count, np.uint8)
+    parent, seed = np.empty(count, np.int32), np.zeros(count, np.uint8)
     first = np.empty(height + 1, np.int32)
     n = 0
     for y in range(height):
@@ -117,7 +117,7 @@ def _label_runs(above_low: Any, above_high: Any) -> Any:
             while x < width and above_low[y, x]:
                 seeded |= above_high[y, x]
                 x += 1
-            starts[n], stops[n], seed[n] = start, x, seeded
+            starts[n], stops[n], parent[n], seed[n] = start, x, n, seeded
             if y:
                 while above < first[y] and stops[above] <= start:
                     above += 1

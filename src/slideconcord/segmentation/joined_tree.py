@@ -117,7 +117,7 @@ def _meetings_across(value: Any, border: Any, start: Any, columns: Any) -> Any:
                 else:
                     a[n], b[n], level[n] = here, there, meet
                     n += 1
-    return a[:n].copy(), b[:n].copy(), level[:n].copy()
+    return a[:n], b[:n], level[:n]
 
 
 @compiled
@@ -133,7 +133,9 @@ def _join(
     count: Any, a: Any, b: Any, meet: Any, gain_branch: Any, gain_level: Any, gain_area: Any
 ) -> Any:
     """Let branches (by rank) meet from the highest level down; return ends and nodes."""
-    root, parent = np.arange(count).astype(np.int32), np.arange(count).astype(np.int32)
+    root, parent = np.empty(count, np.int32), np.empty(count, np.int32)
+    for i in range(count):
+        root[i] = parent[i] = i
     saddle, area = np.zeros(count, np.uint8), np.zeros(count, np.int64)
     last_level, gained = np.zeros(count, np.int32), np.empty(count, np.int32)
     room = len(gain_branch) + count

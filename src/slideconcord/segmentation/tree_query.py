@@ -179,7 +179,8 @@ def gather(
             stop = min(((column + 1) * block_px - x + stride - 1) // stride + j, width)
             block, part = first_block + column, row[j:stop]
             if forest.highest[block] <= grey or reach.largest[block] <= high:
-                part[:] = False
+                for k in range(len(part)):
+                    part[k] = False
             else:
                 is_whole = reach.smallest[block] > high
                 reaches = reach.of_branch[forest.start[block] :]
@@ -196,35 +197,37 @@ def gather(
             j = stop
 
 
+def tally(forest: Forest, joined: JoinedTree) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return (area, count) of all components by [grey level, peak], each (256, 256)."""
+    steps = np.zeros((2, 256, 256), np.int64)
+    _tally_steps(forest, joined, steps[0], steps[1])
+    area, count = np.cumsum(steps, axis=1)
+    return area, count
+
+
 @compiled
-def tally(forest: Any, joined: Any) -> Any:
-    """Return (area, count) of all components by [grey level, peak], each (256, 256) int64."""
-    # First as differences along the grey levels, then summed.
-    area, count = np.zeros((257, 256), np.int64), np.zeros((257, 256), np.int64)
+def _tally_steps(forest: Any, joined: Any, area: Any, count: Any) -> None:
+    """Enter each component where it begins and where it ends along the grey levels."""
     node = 0
     for i in range(len(forest.peak)):
-        end = node + forest.node_count[i]
+        peak, end = forest.peak[i], node + forest.node_count[i]
         if end > node:
-            count[forest.saddle[i], forest.peak[i]] += 1
-            count[forest.peak[i], forest.peak[i]] -= 1
+            count[forest.saddle[i], peak] += 1
+            count[peak, peak] -= 1
         while node < end:
             until = forest.node_level[node + 1] if node + 1 < end else forest.saddle[i]
-            area[until, forest.peak[i]] += np.int64(forest.node_area[node]) + 1
-            area[forest.node_level[node], forest.peak[i]] -= np.int64(forest.node_area[node]) + 1
+            area[until, peak] += np.int64(forest.node_area[node]) + 1
+            area[forest.node_level[node], peak] -= np.int64(forest.node_area[node]) + 1
             node += 1
     for i in range(len(joined.peak)):
-        begin, end = joined.node_start[i], joined.node_start[i + 1]
+        peak, begin, end = joined.peak[i], joined.node_start[i], joined.node_start[i + 1]
         if end > begin:
-            count[joined.saddle[i], joined.peak[i]] += 1
-            count[joined.peak[i], joined.peak[i]] -= 1
+            count[joined.saddle[i], peak] += 1
+            count[peak, peak] -= 1
         for n in range(begin, end):
             until = joined.node_level[n + 1] if n + 1 < end else joined.saddle[i]
-            area[until, joined.peak[i]] += joined.node_area[n]
-            area[joined.node_level[n], joined.peak[i]] -= joined.node_area[n]
-    for grey in range(1, 256):
-        area[grey] += area[grey - 1]
-        count[grey] += count[grey - 1]
-    return area[:256].copy(), count[:256].copy()
+            area[until, peak] += joined.node_area[n]
+            area[joined.node_level[n], peak] -= joined.node_area[n]
 
 
 @compiled
