@@ -36,6 +36,8 @@ Focus = Point | Callable[[], Point | None] | None
 
 # What the tiles read ahead and in a batch may take, as RGB.
 _AHEAD_BYTES = 384 << 20
+# Decoded tiles of the slide, which neighbouring tiles of the run share.
+_CACHE_BYTES = 128 << 20
 _BATCH_PX = {"cuda": 16 << 20, "mps": 4 << 20}
 
 
@@ -165,6 +167,8 @@ def _start(plan: Plan, composer: Composer, run: Run, focus: Focus) -> Pipeline:
     queue = TileQueue(plan.grid, run.journal.done)
     batch, ahead, readers = _sizes(plan)
     origin = plan.box_px
+    # What is on the screen stays in the shared cache, and memory does not depend on the slide.
+    source = plan.slide.apart(_CACHE_BYTES)
 
     def take() -> int | None:
         point = focus() if callable(focus) else focus
@@ -172,10 +176,10 @@ def _start(plan: Plan, composer: Composer, run: Run, focus: Focus) -> Pipeline:
 
     def read(index: int) -> Any:
         box = plan.grid.box(index).shift(origin.y, origin.x)
-        return plan.slide.read_grid(plan.mpp, box, on_damage="mark")
+        return source.read_grid(plan.mpp, box, on_damage="mark")
 
     def write(index: int, tile: Any) -> None:
-        composer.add(index, tile, plan.slide.damaged)
+        composer.add(index, tile, source.damaged)
 
     stages = Stages(take, read, plan.model.quantise_batch, write, composer.show)
     return Pipeline(stages, readers=readers, batch=batch, ahead=ahead)
