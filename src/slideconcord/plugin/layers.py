@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LayerData = tuple[Any, dict[str, Any], Literal["image", "labels", "shapes"]]
 UNITS = ("um", "um")
-PROBABILITY_OPACITY = 0.6
+PROBABILITY_OPACITY, OUTLINE_OPACITY, FILLED_OPACITY = 0.6, 1.0, 0.5
 MASK_COLOUR = (0.10, 0.85, 0.95, 1.0)
 _RAMP = (
     (0.00, (0.00, 0.00, 0.02, 0.00)),
@@ -82,12 +82,17 @@ def mask_layer(source: MaskSource, entry: SlideEntry, name: str) -> LayerData:
         "multiscale": True,
         "cache": False,
         "colormap": mask_colormap(),
-        "opacity": 1.0,
+        "opacity": mask_opacity(source.outline),
         "blending": "translucent_no_depth",
         "metadata": {KEY: Tag("mask", entry.slide, entry.id, source=source)},
         **place(source.frame, entry.slide),
     }
     return source.levels, keywords, "labels"
+
+
+def mask_opacity(outline: bool) -> float:
+    """Return how opaque a mask is: a filled one lets the tissue through."""
+    return OUTLINE_OPACITY if outline else FILLED_OPACITY
 
 
 def area_layer(entry: SlideEntry) -> LayerData:

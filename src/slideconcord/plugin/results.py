@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from slideconcord.plugin.layers import area_layer, mask_layer, probability_layer
+from slideconcord.plugin.layers import area_layer, mask_layer, mask_opacity, probability_layer
 from slideconcord.plugin.live import MaskSource, refresh_live
 from slideconcord.plugin.masks import model_cut
 from slideconcord.plugin.tags import find_layer, tag_of
@@ -62,6 +62,8 @@ def show_mask(viewer: ViewerModel, entry: SlideEntry) -> Layer | None:
             return viewer.add_labels(data, **keywords)
     wanted = entry.cut, entry.outline, entry.index
     if (source.cut, source.outline, source.index) != wanted:
+        if source.outline != entry.outline:
+            layer.opacity = mask_opacity(entry.outline)
         source.cut, source.outline, source.index = wanted
         refresh_live(layer)
     return layer

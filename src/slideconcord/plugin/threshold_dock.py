@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Slot
+from qtpy.QtCore import Qt, Slot
 from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -235,13 +235,8 @@ class ThresholdDock(Dock):
             self.facts.removeRow(0)
         for name, text in facts_text(entry.facts if entry and ready else None):
             self.facts.addRow(name, line(text))
-        preview = entry is not None and entry.probability is not None and not ready
-        self.note.setText(
-            "Preview: regions are cut at the view's edge until the whole map is indexed."
-            if preview
-            else ""
-        )
-        self.note.setVisible(preview)
+        self.note.setText(_note(entry))
+        self.note.setVisible(bool(self.note.text()))
 
     def _show_history(self) -> None:
         history = self.entry.history if self.entry else None
@@ -253,12 +248,14 @@ class ThresholdDock(Dock):
         self.preset.addItem(OWN_PRESET, None)
         if self.entry is not None and self.entry.probability is not None:
             own = model_cut(self.entry.probability).thresholds
-            self.preset.addItem(f"{MODEL_PRESET} ({_pair(own)})", own)
+            why = f"Low {own.low:.3g} and high {own.high:.3g}: what the model's makers advise."
+            self._add_preset(MODEL_PRESET, own, why)
         for name, preset in PRESETS.items():
-            self.preset.addItem(
-                f"{name.capitalize()} ({_pair(preset.thresholds)})", preset.thresholds
-            )
-            self.preset.setItemData(self.preset.count() - 1, preset.help, 3)  # Qt's ToolTipRole
+            self._add_preset(name.capitalize(), preset.thresholds, preset.help)
+
+    def _add_preset(self, name: str, thresholds: Thresholds, why: str) -> None:
+        self.preset.addItem(name, thresholds)
+        self.preset.setItemData(self.preset.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
 
     def _show_preset(self) -> None:
         thresholds = self.entry.cut.thresholds if self.entry else None
@@ -348,5 +345,11 @@ class ThresholdDock(Dock):
         return group
 
 
-def _pair(thresholds: Thresholds) -> str:
-    return f"{thresholds.low:.2g}–{thresholds.high:.2g}"
+def _note(entry: SlideEntry | None) -> str:
+    if entry is None or entry.probability is None:
+        return ""
+    if entry.index is None:
+        return "Preview: regions are cut at the view's edge until the whole map is indexed."
+    if entry.facts is not None and entry.facts.region_count == 0:
+        return "No region is left: lower high, or the smallest region."
+    return ""
