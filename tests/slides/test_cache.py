@@ -107,6 +107,20 @@ def test_tiles_made_of_tiles_do_not_deadlock_a_pool_of_one():
     assert [cache.take(job).rgb.size for job in jobs] == [64] * 4
 
 
+def test_when_one_of_many_fails_the_others_are_wanted_no_more():
+    cache, gate = TileCache(threads=1), Event()
+    cache.submit(lambda: gate.wait(10) and None)
+
+    def fail():
+        raise SlideError("no such tile")
+
+    with pytest.raises(SlideError, match="no such tile"):
+        cache.fetch_all([(key(0), tile), (key(1), fail), (key(2), tile)])
+    assert cache.peek(key(0)) is not None
+    assert cache._jobs == {}
+    gate.set()
+
+
 def test_an_error_reaches_all_who_wait_and_is_not_kept():
     cache = TileCache(threads=1)
 

@@ -8,7 +8,7 @@ run, so building a coarse tile from finer ones cannot deadlock the pool.
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -106,9 +106,15 @@ class TileCache:
 
     def fetch_all(self, wanted: Sequence[tuple[TileKey, Build]]) -> list[Tile]:
         """Return tiles in the order asked for; pool and calling thread decode side by side."""
-        jobs = [self.schedule(key, build) for key, build in wanted[1:]]
-        tiles = [self.fetch(*wanted[0])] if wanted else []
-        return tiles + [self.take(job) for job in jobs]
+        jobs = deque(self.schedule(key, build) for key, build in wanted)
+        tiles = []
+        try:
+            while jobs:
+                tiles.append(self.take(jobs.popleft()))
+        finally:
+            for job in jobs:
+                self.drop(job)
+        return tiles
 
     def schedule(self, key: TileKey, build: Build) -> Job:
         """Let the pool decode a tile. Give the job back with `take` or `drop`."""
