@@ -52,7 +52,8 @@ class Job(QObject):
 
     def start(self) -> None:
         self._future = self._pool.submit(self._work)
-        self._future.add_done_callback(self._announce_end)
+        # Not a done callback: on short work that runs here, ahead of pieces still in the queue.
+        self._pool.submit(self._announce_end)
         self._pool.shutdown(wait=False)
 
     def cancel(self) -> None:
@@ -76,6 +77,6 @@ class Job(QObject):
                     self.advanced.emit(piece)
         return None
 
-    def _announce_end(self, _future: Future[Any]) -> None:
+    def _announce_end(self) -> None:
         if not self._is_deaf:
             self.ended.emit(self)
