@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ _LEGACY_IDS = {
     "PathRootObject": "root",
     "tma_core": "tmaCore",
 }
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _KNOWN = {
     "objectType", "object_type", "type", "name", "color", "colorRGB", "classification", "isLocked",
     "measurements", "metadata", "childObjects", "children",
@@ -33,18 +36,22 @@ _KNOWN = {
 
 
 class FeatureReader:
-    """Turns one decoded feature, number ``feature`` of its batch, into annotations."""
+    """Turns decoded features of one batch into annotations."""
 
-    def __init__(
-        self, tables: CoordinateTables, feature: int, path: Path, report: list[str]
-    ) -> None:
+    def __init__(self, tables: CoordinateTables, path: Path, report: list[str]) -> None:
         self._tables = tables
-        self._items = tables.items_of(feature)
+        self._items = range(0)
+        # thousands of features share a few classes
+        self._classes: dict[tuple[Any, ...], tuple[str | None, Colour | None]] = {}
         self._path = path
         self._report = report
 
-    def read(self, record: Any, label: str) -> Iterator[Annotation]:
-        """Yield a feature and, after it, the features nested in it."""
+    def read(self, record: Any, feature: int, label: str) -> Iterator[Annotation]:
+        """Yield the batch's ``feature`` and, after it, the features nested in it."""
+        self._items = self._tables.items_of(feature)
+        yield from self._read(record, label)
+
+    def _read(self, record: Any, label: str) -> Iterator[Annotation]:
         if not isinstance(record, dict):
             raise self._error(label, f"is {kind_of(record)}, not an object")
         properties = self._object(record.get("properties"), "properties", label)
@@ -56,7 +63,7 @@ class FeatureReader:
         children = properties.get("childObjects", properties.get("children"))
         if isinstance(children, list):
             for i, child in enumerate(children):
-                yield from self.read(child, f"{label}, child {i}")
+                yield from self._read(child, f"{label}, child {i}")
 
     def _annotation(
         self, record: dict[str, Any], properties: dict[str, Any], geometry: BaseGeometry, label: str
@@ -104,6 +111,8 @@ class FeatureReader:
 
     @staticmethod
     def _id(value: Any) -> str:
+        if isinstance(value, str) and _UUID.fullmatch(value):
+            return value
         if value is None or isinstance(value, dict | list) or value in _LEGACY_IDS:
             return new_id()
         try:
@@ -137,7 +146,13 @@ class FeatureReader:
         if isinstance(value, str | int):
             return self._text(value, "class", label), None
         record = self._object(value, "classification", label)
-        return self._class_name(record, label), self._colour(record, label)
+        key = _classification_key(record)
+        if key is None or key not in self._classes:
+            found = self._class_name(record, label), self._colour(record, label)
+            if key is None:
+                return found
+            self._classes[key] = found
+        return self._classes[key]
 
     def _class_name(self, record: dict[str, Any], label: str) -> str | None:
         names = record.get("names")
@@ -177,7 +192,7 @@ class FeatureReader:
                     f"{label}: measurement {str(name)[:60]!r} is no number, left out"
                 )
             else:
-                measured[self._text(name, "measurement", label) or ""] = number
+                measured[sys.intern(self._text(name, "measurement", label) or "")] = number
         return measured
 
     def _metadata(self, properties: dict[str, Any], label: str) -> dict[str, str]:
@@ -211,6 +226,15 @@ def _class_of(properties: dict[str, Any]) -> Any:
     if "classification" in properties or kind in OBJECT_TYPES or kind in _LEGACY_IDS:
         return properties.get("classification")
     return kind
+
+
+def _classification_key(record: dict[str, Any]) -> tuple[Any, ...] | None:
+    """Return what tells classifications as QuPath writes them apart; ``None`` for others."""
+    name, colour = record.get("name"), record.get("color")
+    if len(record) != 2 or not isinstance(name, str) or not isinstance(colour, list):
+        return None
+    plain = len(colour) == 3 and all(type(c) is int for c in colour)
+    return (name, *colour) if plain else None
 
 
 def hex_colour(text: str) -> Colour | None:

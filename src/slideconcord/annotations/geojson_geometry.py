@@ -75,8 +75,24 @@ class CoordinateTables:
 
     def items_of(self, feature: int) -> range:
         """Return the items that a feature's geometries can refer to."""
-        first = int(self._feature_items[feature - 1]) if feature else 0
-        return range(first, int(self._feature_items[feature]))
+        ends = self._item_ends
+        return range(ends[feature - 1] if feature else 0, ends[feature])
+
+    @cached_property
+    def _item_ends(self) -> list[int]:
+        ends: list[int] = self._feature_items.tolist()
+        return ends
+
+    @cached_property
+    def _ready(self) -> list[BaseGeometry | None]:
+        """The polygon of every item that is one polygon and needs no repair."""
+        ready = np.full(self._depths.size, None, object)
+        single = (self._depths == 3) & (np.diff(self._part_ends, prepend=0) == 1)
+        parts = self._part_ends[single] - 1
+        good = self._valid[parts] & ~self._open_rings[parts] & (self._dropped_rings[parts] == 0)
+        ready[np.flatnonzero(single)[good]] = self._polygons[parts[good]]
+        whole: list[BaseGeometry | None] = ready.tolist()
+        return whole
 
     def geometry(
         self, record: Any, items: range, report: Callable[[str], None]
@@ -98,6 +114,8 @@ class CoordinateTables:
         if not isinstance(kind, str) or kind not in _DEPTHS:
             raise GeometryError(f"has a geometry of unknown type {str(kind)[:40]!r}")
         item = self._item(record, items)
+        if kind == "Polygon" and self._ready[item] is not None:
+            return self._ready[item]
         depth = int(self._depths[item])
         if depth == 0:
             return None

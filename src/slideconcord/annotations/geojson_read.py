@@ -48,10 +48,11 @@ def read(path: Path, hints: Hints) -> Annotations:
 def _read_batch(
     tables: CoordinateTables, first: int, path: Path, report: list[str]
 ) -> Iterator[Annotation]:
-    for i, text in enumerate(tables.texts):
+    reader = FeatureReader(tables, path, report)
+    decoder = _Decoder(path, report)
+    for i, (text, fault) in enumerate(zip(tables.texts, tables.faults.tolist(), strict=True)):
         label = f"feature {first + i}"
-        record = _decode(text, int(tables.faults[i]), label, path, report)
-        yield from FeatureReader(tables, i, path, report).read(record, label)
+        yield from reader.read(decoder.decode(text, fault, label), i, label)
 
 
 def _read_shell(
@@ -62,14 +63,15 @@ def _read_shell(
         raise AnnotationError(f"{path}: the file is empty.", path)
     whole = np.frombuffer(shell, np.uint8)
     tables = CoordinateTables(Batch(whole, np.array([0]), np.array([whole.size])))
-    record = _decode(tables.texts[0], int(tables.faults[0]), "the document", path, report)
+    decoder = _Decoder(path, report)
+    record = decoder.decode(tables.texts[0], int(tables.faults[0]), "the document")
     if isinstance(record, list):
         return {}
     kind = record.get("type") if isinstance(record, dict) else None
     if kind in _GEOMETRIES:
         record, kind = {"type": "Feature", "geometry": record}, "Feature"
     if kind == "Feature":
-        found.extend(FeatureReader(tables, 0, path, report).read(record, "feature 0"))
+        found.extend(FeatureReader(tables, path, report).read(record, 0, "feature 0"))
         return {}
     if isinstance(record, dict) and isinstance(record.get("features"), list):
         metadata = record.get("metadata")
@@ -81,13 +83,43 @@ def _read_shell(
     )
 
 
-class _Pairs:
-    """Joins the members of a JSON object; keeps what QuPath's repeated ``metadata`` says."""
+class _Decoder:
+    """Decodes JSON texts; joins what QuPath's repeated ``metadata`` says."""
 
-    def __init__(self) -> None:
-        self.repeated: list[str] = []
+    def __init__(self, path: Path, report: list[str]) -> None:
+        self._path, self._report = path, report
+        self._repeated: list[str] = []
+        self._json = json.JSONDecoder(object_pairs_hook=self._join)
 
-    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def decode(self, text: bytes, fault: int, label: str) -> Any:
+        """Return the value of a text in which the scanner found ``fault``.
+
+        Raises
+        ------
+        AnnotationError
+            When there is a fault, or the text is no JSON.
+        """
+        if fault:
+            raise AnnotationError(
+                f"{self._path}: {label} {scan.FAULTS[fault]}. Correct or remove it.",
+                self._path,
+                label,
+            )
+        try:
+            record = self._json.decode(text.decode())
+        except ValueError as error:
+            raise AnnotationError(
+                f"{self._path}: {label} is not valid JSON: {one_line(error)}.", self._path, label
+            ) from error
+        if self._repeated:
+            self._report.extend(
+                f"{label}: {key[:40]!r} stands twice, its last value was taken"
+                for key in self._repeated
+            )
+            self._repeated.clear()
+        return record
+
+    def _join(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         joined = dict(pairs)
         if len(joined) == len(pairs):
             return joined
@@ -96,24 +128,6 @@ class _Pairs:
             if key in joined and isinstance(value, dict) and isinstance(joined[key], dict):
                 value = {**joined[key], **value}
             elif key in joined:
-                self.repeated.append(key)
+                self._repeated.append(key)
             joined[key] = value
         return joined
-
-
-def _decode(text: bytes, fault: int, label: str, path: Path, report: list[str]) -> Any:
-    if fault:
-        raise AnnotationError(
-            f"{path}: {label} {scan.FAULTS[fault]}. Correct or remove it.", path, label
-        )
-    pairs = _Pairs()
-    try:
-        record = json.loads(text.decode(), object_pairs_hook=pairs)
-    except ValueError as error:
-        raise AnnotationError(
-            f"{path}: {label} is not valid JSON: {one_line(error)}.", path, label
-        ) from error
-    report.extend(
-        f"{label}: {key!r} stands twice, its last value was taken" for key in pairs.repeated
-    )
-    return record
