@@ -29,6 +29,11 @@ def has_screen() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
+if not has_screen():
+    # Widgets by themselves need no screen; a napari window needs one, for its OpenGL canvas.
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if has_screen():
         return

@@ -55,6 +55,17 @@ def test_keys_move_the_thresholds(in_use, model, tiny_slide_path, tmp_path):
     assert entry.history.can_undo
 
 
+def test_keys_are_bound_and_take_none_of_napari_s(in_use, tiny_slide_path):
+    from napari.utils.key_bindings import coerce_keybinding
+    from napari.utils.shortcuts import default_shortcuts
+
+    actions.open_slides(in_use, tiny_slide_path)
+    bound = {coerce_keybinding(key) for key in keys.KEYS}
+    assert bound <= set(in_use.keymap)
+    taken = {coerce_keybinding(key) for many in default_shortcuts.values() for key in many}
+    assert not bound & taken
+
+
 def test_the_sample_shows_one_slide_and_holds_the_other(in_use):
     first, second = sample_data.colon_small()
     assert first[1].get("visible", True)

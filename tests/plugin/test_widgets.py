@@ -14,8 +14,6 @@ from slideconcord.plugin.mpp_dialog import OBJECTIVES, MppDialog
 from slideconcord.plugin.threshold_controls import ThresholdControls
 from slideconcord.segmentation.thresholds import Thresholds
 
-pytestmark = pytest.mark.viewer
-
 
 @pytest.fixture
 def minimap(qtbot):

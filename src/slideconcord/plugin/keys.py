@@ -14,8 +14,8 @@ Name = Literal["low", "high"]
 KEYS: dict[str, tuple[Name, float]] = {
     "Alt-Left": ("low", -STEP),
     "Alt-Right": ("low", STEP),
-    "Alt-Down": ("high", -STEP),
-    "Alt-Up": ("high", STEP),
+    "Shift-Alt-Left": ("high", -STEP),
+    "Shift-Alt-Right": ("high", STEP),
 }
 
 

@@ -26,6 +26,11 @@ def setting(name: str) -> Any:
         return _DEFAULTS[name]  # the plugin is not registered: a script, or a test
 
 
+def is_set(name: str) -> bool:
+    """Tell whether the user changed a setting."""
+    return bool(setting(name) != _DEFAULTS[name])
+
+
 def results_folder() -> Path:
     """Return where results go when the user names no folder."""
     given = setting("segmentation.results_folder")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
-from slideconcord.plugin.settings import setting
+from slideconcord.plugin.settings import is_set, setting
 from slideconcord.plugin.throttle import Throttle
 from slideconcord.slides.cache import shared_cache
 
@@ -30,7 +30,8 @@ class Stream(QObject):
         self.view = view
         self._refresh = Throttle(self._draw, REFRESH_MS, self)
         self.ready.connect(self._refresh.ask)
-        shared_cache().max_bytes = setting("streaming.tile_cache_mb") << 20
+        if is_set("streaming.tile_cache_mb"):
+            shared_cache().max_bytes = setting("streaming.tile_cache_mb") << 20
         view.wait_s = setting("streaming.wait_ms") / 1000
         view.on_ready = self.ready.emit
 

@@ -30,7 +30,7 @@ class ThresholdControls(QWidget):
         self.slider.setDecimals(2)
         self.slider.setEdgeLabelMode(self.slider.EdgeLabelMode.NoLabel)
         self.slider.setHandleLabelPosition(self.slider.LabelPosition.LabelsAbove)
-        self.slider.setToolTip("Low (left handle) and high (right handle)")
+        self.slider.setToolTip("Low (left handle, Alt+←/→) and high (right handle, Shift+Alt+←/→)")
         self.low = self._field("low")
         self.high = self._field("high")
         self._is_showing = False

@@ -3,46 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt, Slot
+from qtpy.QtCore import Slot
 from qtpy.QtWidgets import (
     QButtonGroup,
-    QCheckBox,
-    QComboBox,
     QDoubleSpinBox,
-    QFileDialog,
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
-    QMessageBox,
     QPushButton,
     QRadioButton,
     QVBoxLayout,
 )
 
-from slideconcord.errors import SlideconcordError
-from slideconcord.plugin.dock import Dock, line, link, narrow
-from slideconcord.plugin.exporting import KINDS, Kind, export, export_files
+from slideconcord.plugin.dock import Dock, line, narrow
+from slideconcord.plugin.export_box import ExportBox
 from slideconcord.plugin.indexing import Indexer
-from slideconcord.plugin.jobs import Job
 from slideconcord.plugin.masks import facts_text, measure, model_cut
+from slideconcord.plugin.preset_box import PresetBox
 from slideconcord.plugin.results import show_mask
 from slideconcord.plugin.threshold_controls import ThresholdControls
 from slideconcord.plugin.throttle import Throttle
 from slideconcord.plugin.workspace import Cut, SlideEntry
-from slideconcord.segmentation.thresholds import PRESETS, Thresholds
+from slideconcord.segmentation.thresholds import Thresholds
 
 FRAME_MS = 8
 FACTS_MS = 60
 LARGEST_AREA_UM2 = 1e9
-MODEL_PRESET, OWN_PRESET = "Model's own", "As set"
-EXPORTS: dict[Kind, tuple[str, str]] = {
-    "geojson": ("Regions (GeoJSON)", "Polygons with holes that QuPath opens"),
-    "mask": ("Mask (OME-Zarr)", "The mask's pixels, with their place on the slide"),
-    "png": ("Overview (PNG)", "A picture of the slide with the outlines"),
-}
 
 
 class ThresholdDock(Dock):
@@ -51,21 +39,19 @@ class ThresholdDock(Dock):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self.controls = ThresholdControls()
-        self.preset = QComboBox()
+        self.preset = PresetBox()
         self.min_area = QDoubleSpinBox()
         self.undo, self.redo, self.reset = (QPushButton(t) for t in ("Undo", "Redo", "Reset"))
         self.outline, self.filled = QRadioButton("Outline"), QRadioButton("Filled")
         self.facts = QFormLayout()
         self.note = line(name="note")
-        self.kinds = {kind: QCheckBox(text) for kind, (text, _) in EXPORTS.items()}
-        self.save = QPushButton("Export…")
+        self.export = ExportBox()
         self.state = line(name="state")
         self._lay_out()
         self._wanted: Cut | None = None
         self._frame = Throttle(self._apply, FRAME_MS, self)
         self._measure = Throttle(self._show_facts, FACTS_MS, self)
         self._indexer = Indexer()
-        self._export: Job | None = None
         self._connect()
         self.follow()
 
@@ -74,28 +60,14 @@ class ThresholdDock(Dock):
         self._frame.cancel()
         self._measure.cancel()
         self._indexer.close()
-        if self._export is not None:
-            self._export.close()
+        self.export.let_go()
 
     def show_entry(self, entry: SlideEntry | None) -> None:
         self._watch_entry(entry)
+        self.export.show_entry(entry)
         self._frame.cancel()
         self._wanted = None
         self._on_probability()
-
-    def export_to(self, folder: Path) -> None:
-        """Write the chosen kinds of files for what is shown now, in the background."""
-        entry = self.entry
-        if entry is None or entry.probability is None or self._export is not None:
-            return
-        self._frame.flush()
-        slide, probability, index = entry.slide, entry.probability, entry.index
-        cut, kinds = entry.cut, self._kinds()
-        self._export = Job(lambda: export(slide, probability, cut, folder, kinds, index))
-        self._export.ended.connect(self._on_exported)
-        self.save.setEnabled(False)
-        self.state.setText("Exporting…")
-        self._export.start()
 
     # --- what the user does -------------------------------------------------------------------
 
@@ -124,10 +96,10 @@ class ThresholdDock(Dock):
             self.entry.history.push(self.entry.cut)
             self._show_history()
 
-    def _take_preset(self, index: int) -> None:
-        if (thresholds := self.preset.itemData(index)) is not None:
-            self._want(thresholds=thresholds)
-            self._remember()
+    @Slot(object)
+    def _take_preset(self, thresholds: Thresholds) -> None:
+        self._want(thresholds=thresholds)
+        self._remember()
 
     def _go_back(self) -> None:
         if self.entry is not None:
@@ -144,34 +116,6 @@ class ThresholdDock(Dock):
     def _take_style(self, _checked: bool) -> None:
         if self.entry is not None:
             self.entry.outline = self.outline.isChecked()
-
-    def _choose_export(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Export to folder")
-        if folder and self._may_replace(Path(folder)):
-            self.export_to(Path(folder))
-
-    def _may_replace(self, folder: Path) -> bool:
-        if self.entry is None:
-            return False
-        files = export_files(self.entry.slide, folder, self._kinds()).values()
-        there = [file.name for file in files if file.exists()]
-        if not there:
-            return True
-        question = f"Replace these files?\n\n{chr(10).join(there)}"
-        answer = QMessageBox.question(self, "Export", question)
-        return bool(answer == QMessageBox.StandardButton.Yes)
-
-    @Slot(object)
-    def _on_exported(self, job: Job) -> None:
-        self._export = None
-        self.save.setEnabled(True)
-        error = job.error
-        if error is None:
-            self.state.setText(link("Exported.", job.result[0].parent) if job.result else "")
-        else:
-            self.state.setText(str(error))
-            if not isinstance(error, SlideconcordError):
-                raise error
 
     # --- what the workspace says ---------------------------------------------------------------
 
@@ -195,7 +139,8 @@ class ThresholdDock(Dock):
         there = entry is not None and entry.probability is not None
         for group in self._groups:
             group.setEnabled(there)
-        self._fill_presets()
+        probability = entry.probability if entry else None
+        self.preset.offer(model_cut(probability).thresholds if probability else None)
         self.state.setText("" if there else "Segment a slide first: this needs a probability map.")
         self._on_cut()
         self._on_style()
@@ -211,7 +156,7 @@ class ThresholdDock(Dock):
             self.min_area.blockSignals(True)
             self.min_area.setValue(self.entry.cut.min_area_um2)
             self.min_area.blockSignals(False)
-        self._show_preset()
+        self.preset.show_thresholds(self.entry.cut.thresholds if self.entry else None)
         self._show_history()
         self._show()
 
@@ -243,46 +188,21 @@ class ThresholdDock(Dock):
         self.undo.setEnabled(history is not None and history.can_undo)
         self.redo.setEnabled(history is not None and history.can_redo)
 
-    def _fill_presets(self) -> None:
-        self.preset.clear()
-        self.preset.addItem(OWN_PRESET, None)
-        if self.entry is not None and self.entry.probability is not None:
-            own = model_cut(self.entry.probability).thresholds
-            why = f"Low {own.low:.3g} and high {own.high:.3g}: what the model's makers advise."
-            self._add_preset(MODEL_PRESET, own, why)
-        for name, preset in PRESETS.items():
-            self._add_preset(name.capitalize(), preset.thresholds, preset.help)
-
-    def _add_preset(self, name: str, thresholds: Thresholds, why: str) -> None:
-        self.preset.addItem(name, thresholds)
-        self.preset.setItemData(self.preset.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
-
-    def _show_preset(self) -> None:
-        thresholds = self.entry.cut.thresholds if self.entry else None
-        for index in range(1, self.preset.count()):
-            if self.preset.itemData(index) == thresholds:
-                self.preset.setCurrentIndex(index)
-                return
-        self.preset.setCurrentIndex(0)
-
-    def _kinds(self) -> list[Kind]:
-        return [kind for kind in KINDS if self.kinds[kind].isChecked()]
-
     # --- layout ---------------------------------------------------------------------------------
 
     def _connect(self) -> None:
         self.controls.changed.connect(self._on_moved)
         self.controls.settled.connect(self._remember)
-        self.preset.activated.connect(self._take_preset)
+        self.preset.chosen.connect(self._take_preset)
         self.min_area.valueChanged.connect(self._on_min_area)
         self.undo.clicked.connect(self._go_back)
         self.redo.clicked.connect(self._go_forward)
         self.reset.clicked.connect(self._go_home)
         self.outline.toggled.connect(self._take_style)
-        self.save.clicked.connect(self._choose_export)
+        self.export.starting.connect(self._frame.flush)
 
     def _lay_out(self) -> None:
-        groups = (self._cut_group(), self._look_group(), self._facts_group(), self._export_group())
+        groups = (self._cut_group(), self._look_group(), self._facts_group(), self.export)
         self._groups = groups
         for group in groups:
             self.body.addWidget(group)
@@ -294,8 +214,7 @@ class ThresholdDock(Dock):
         column = QVBoxLayout(group)
         column.addWidget(self.controls)
         form = QFormLayout()
-        self.preset.setToolTip("Pairs of thresholds that have proved useful")
-        form.addRow("Preset", narrow(self.preset))
+        form.addRow("Preset", self.preset)
         self.min_area.setRange(0, LARGEST_AREA_UM2)
         self.min_area.setDecimals(0)
         self.min_area.setSingleStep(100)
@@ -331,17 +250,6 @@ class ThresholdDock(Dock):
         column = QVBoxLayout(group)
         column.addLayout(self.facts)
         column.addWidget(self.note)
-        return group
-
-    def _export_group(self) -> QGroupBox:
-        group = QGroupBox("Export")
-        column = QVBoxLayout(group)
-        for kind, box in self.kinds.items():
-            box.setChecked(True)
-            box.setToolTip(EXPORTS[kind][1])
-            column.addWidget(box)
-        self.save.setToolTip("Write what is shown, at the map's full resolution, into a folder")
-        column.addWidget(self.save)
         return group
 
 
