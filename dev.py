@@ -51,7 +51,7 @@ LIBRARIES = {
 }
 PROGRAMS = {"xvfb-run": "xvfb", "xauth": "xauth"}
 # torch and torchvision must come as a pair that fits the machine: pip chooses them together.
-UNPINNED = ("torch", "torchvision", "triton", "nvidia-", "cuda-", "slideconcord")
+UNPINNED = ("torch", "triton", "nvidia-", "cuda-", "sympy", "mpmath", "slideconcord")
 
 
 def say(text: str) -> None:
@@ -132,6 +132,9 @@ def install(extras: str) -> None:
 
 def pin() -> int:
     """Write every version that .venv holds, less those that pip must choose by machine."""
+    setup()
+    install("docs")
+    install("bench")
     frozen = subprocess.run(
         [str(PYTHON), "-m", "pip", "freeze", "--exclude-editable", "--disable-pip-version-check"],
         capture_output=True,
@@ -143,7 +146,7 @@ def pin() -> int:
         "# The versions slideconcord was tested with: `python dev.py pin` wrote them.",
         "# torch and torchvision are absent: pip must choose the pair that fits the machine.",
     ]
-    CONSTRAINTS.write_text("\n".join([*head, *pinned]) + "\n")
+    CONSTRAINTS.write_text("\n".join([*head, *sorted(pinned, key=str.lower)]) + "\n")
     return 0
 
 
