@@ -92,6 +92,11 @@ class SlideView:
         """How many tiles of the last request are still to come."""
         return len(self._pending)
 
+    @property
+    def complete(self) -> bool:
+        """Whether the last answer had all its tiles; if not, ask again when `on_ready` calls."""
+        return not (self._pending or self._answer_lacks)
+
     def wait_complete(self, timeout_s: float | None = None) -> bool:
         """Wait until the last request has all its tiles; False when time ran out."""
         with self._changed:
