@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from slideconcord.segmentation.compiled import compiled
+from slideconcord.compiled import compiled
 
 BLOCK_PX = 256  # branches of a block then fit 16 bits
 _WIDE = BLOCK_PX + 2  # a rim of 0 spares every test for the block's end

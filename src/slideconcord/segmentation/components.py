@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slideconcord.segmentation.compiled import compiled
+from slideconcord.compiled import compiled
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int32]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from slideconcord.segmentation.compiled import compiled
+from slideconcord.compiled import compiled
 from slideconcord.segmentation.component_tree import BLOCK_PX, BlockTree
 
 Bytes = NDArray[np.uint8]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slideconcord.compiled import compiled
 from slideconcord.errors import MismatchError, ParameterError
-from slideconcord.segmentation.compiled import compiled
 from slideconcord.segmentation.component_tree import BLOCK_PX
 from slideconcord.segmentation.mask import Mask
 from slideconcord.segmentation.sharing import share

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from slideconcord.segmentation.compiled import compiled
+from slideconcord.compiled import compiled
 from slideconcord.segmentation.joined_tree import JoinedTree
 
 Bytes = NDArray[np.uint8]

@@ -27,9 +27,9 @@ __all__ = [
 _MOST_CHUNK_BYTES = 1 << 30
 _RGB_NAMES = ({"r", "red"}, {"g", "green"}, {"b", "blue"})
 _RGB_COLOURS = ("FF0000", "00FF00", "0000FF")
-# What zarr and its codecs raise over chunks that make no sense.
+# What zarr and its codecs raise over chunks that make no sense; blosc even raises SystemError.
 _BROKEN = (OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError,
-           EOFError)  # fmt: skip
+           EOFError, SystemError)  # fmt: skip
 
 
 class NgffReader:
