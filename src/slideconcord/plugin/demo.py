@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from qtpy.QtWidgets import QApplication
@@ -18,7 +18,7 @@ from slideconcord.plugin.workspace import DEFAULT_MODEL
 SAMPLE = "colon-virtual-small"
 LOW, HIGH, MIN_AREA_UM2 = 0.35, 0.8, 400.0
 WINDOW = (1600, 1000)
-PAINT_S, LONGEST_WAIT_S = 0.5, 120.0
+PAINT_S, LONGEST_WAIT_S, IDLE_S = 0.5, 120.0, 0.005
 
 
 def run_demo(out: Path, *, show: bool, sample: str = SAMPLE) -> list[Path]:
@@ -107,3 +107,4 @@ def wait_for(condition: Any, seconds: float = LONGEST_WAIT_S) -> None:
         application.processEvents()
         if condition() or monotonic() >= until:
             return
+        sleep(IDLE_S)
