@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import tifffile
 
 from conftest import tissue_like, write_pyramid
 from slideconcord.cli import main
@@ -172,6 +173,42 @@ def test_a_box_is_all_that_is_predicted(run, tiny_slide_path, tmp_path):
     probability = open_probability(tmp_path / "tiny")
     assert probability.shape == (300, 400)
     assert (probability.frame.origin_y, probability.frame.origin_x) == (200, 400)
+
+
+def test_what_the_model_notes_is_passed_on(run, tiny_slide_path, tmp_path, monkeypatch):
+    import warnings
+
+    from slideconcord.segmentation import predict
+
+    original = predict.predict_tiles
+
+    def noting(*values, **options):
+        warnings.warn("results can differ.", stacklevel=1)
+        return original(*values, **options)
+
+    monkeypatch.setattr(predict, "predict_tiles", noting)
+    status, out, err = run("segment", tiny_slide_path, *MODEL, "--out", tmp_path, "--json")
+    assert (status, err) == (0, [])
+    assert json.loads(out)["slides"][0]["notes"] == ["results can differ."]
+    status, out, _ = run("segment", tiny_slide_path, *MODEL, "--out", tmp_path)
+    assert "\n  results can differ.\n" in out
+
+
+def test_a_damaged_tile_is_named_and_the_rest_is_done(run, tiny_slide_path, tmp_path):
+    slide = tmp_path / "hurt.tif"
+    data = bytearray(tiny_slide_path.read_bytes())
+    with tifffile.TiffFile(tiny_slide_path) as tiff:
+        # The model works at 1 µm, which is the second level.
+        start, count = tiff.pages[1].dataoffsets[5], tiff.pages[1].databytecounts[5]
+    data[start : start + count] = bytes(count)
+    slide.write_bytes(data)
+    out = tmp_path / "out"
+    status, shown, err = run("segment", slide, *MODEL, "--out", out, "--json")
+    assert (status, err) == (0, [])
+    assert len(json.loads(shown)["slides"][0]["damaged_tiles"]) == 1
+    assert len(json.loads((out / "hurt" / "run.json").read_text())["damaged_tiles"]) == 1
+    _, shown, _ = run("segment", slide, *MODEL, "--out", out)
+    assert "1 damaged tile was left out: see" in shown
 
 
 def test_other_options_in_the_same_folder_are_refused(run, segmented, tiny_slide_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,10 +65,11 @@ def segment(
     for path in slides:
         with inputs.guard(path), open_slide(path, mpp=given_mpp, colour=colour) as slide:
             folder = folder_for(slide, out)
-            probability = _predict(slide, network, folder, options, overwrite=overwrite)
+            probability, notes = _predict(slide, network, folder, options, overwrite=overwrite)
             found = write_regions(probability, thresholds, folder, min_area_um2, overwrite=True)
             damaged = probability.provenance.get("damaged_tiles", [])
-            results.append({"slide": path, "folder": folder, "damaged_tiles": damaged, **found})
+            origin = {"slide": path, "folder": folder, "damaged_tiles": damaged, "notes": notes}
+            results.append({**origin, **found})
             if not json:
                 _tell(slide, results[-1])
     if json:
@@ -83,12 +85,17 @@ def _thresholds(
 
 def _predict(
     slide: Slide, model: Model, folder: Path, options: PredictOptions, *, overwrite: bool
-) -> ProbabilityMap:
-    """Predict with a progress bar; finished tiles survive a Ctrl-C."""
+) -> tuple[ProbabilityMap, list[str]]:
+    """Predict with a progress bar; return the map, and what there is to note about the run.
+
+    Finished tiles survive a Ctrl-C.
+    """
     from slideconcord.segmentation.predict import predict_tiles
     from slideconcord.segmentation.probability import open_probability
 
-    tiles = predict_tiles(slide, model, folder, options, overwrite=overwrite)
+    with warnings.catch_warnings(record=True) as noted:
+        warnings.simplefilter("always", UserWarning)
+        tiles = predict_tiles(slide, model, folder, options, overwrite=overwrite)
     try:
         with closing(tiles), show.progress(slide.name) as advance:
             for tile in tiles:
@@ -97,15 +104,18 @@ def _predict(
         raise StoppedError(
             f"stopped; finished tiles are kept in {folder}. Run the same command again to go on."
         ) from None
-    return open_probability(folder)
+    return open_probability(folder), [str(note.message) for note in noted]
 
 
 def _tell(slide: Slide, result: dict[str, Any]) -> None:
     if result["folder"].name != slide.name:
         show.text(f"another slide is called {slide.name} too: this one is {result['folder'].name}")
     tell(result)
+    for note in result["notes"]:
+        show.text(f"  {note}")
     if damaged := result["damaged_tiles"]:
-        show.text(f"  {len(damaged)} damaged tiles were left out: see {result['folder']}/run.json")
+        tiles = "1 damaged tile was" if len(damaged) == 1 else f"{len(damaged)} damaged tiles were"
+        show.text(f"  {tiles} left out: see {result['folder'] / 'run.json'}")
 
 
 def threshold(
