@@ -62,10 +62,17 @@ class FunctionRunner:
         return np.stack([np.asarray(self._function(tile), np.float32) for tile in tiles])
 
     def quantised(self, tiles: Tiles) -> NDArray[np.uint8]:
-        scores = self.probabilities(tiles)
-        np.multiply(scores, 255, out=scores)
+        # One at a time: the float image of a tile may take a hundred MB.
+        return np.stack([_quantised(np.asarray(self._function(tile))) for tile in tiles])
+
+
+def _quantised(scores: NDArray[np.float32]) -> NDArray[np.uint8]:
+    levels = np.empty(scores.shape, np.uint8)
+    for rows in range(0, scores.shape[1], 256):
+        band = scores[:, rows : rows + 256] * np.float32(255)
         # Conversion cuts off the fraction, which is the floor of what is not negative.
-        return np.clip(scores, 0, 255, out=scores).astype(np.uint8)
+        levels[:, rows : rows + 256] = np.clip(band, 0, 255, out=band)
+    return levels
 
 
 class Model:
@@ -79,7 +86,11 @@ class Model:
     def from_function(
         cls, spec: ModelSpec, function: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
     ) -> Model:
-        """Wrap a function from RGB (y, x, 3) uint8 to probabilities (class, y, x) in 0..1."""
+        """Wrap a function from RGB (y, x, 3) uint8 to probabilities (class, y, x) in 0..1.
+
+        The spec's version must tell it from other functions: a run that finds tiles of the same
+        spec in its folder takes them for its own.
+        """
         return cls(spec, FunctionRunner(function))
 
     @property

@@ -58,7 +58,7 @@ class PredictOptions:
     readers: int | None = field(
         default=None,
         metadata=_help(
-            "Threads that read and decode the slide; 2 to 8 by the processor.", min=1, max=64
+            "Tiles read at the same time; 1 to 8 by the processor when not given.", min=1, max=64
         ),
     )
     box: Box | None = field(

@@ -10,7 +10,7 @@ import errno
 import os
 import warnings
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from slideconcord.errors import OutputError
 from slideconcord.geometry import Box
 from slideconcord.segmentation.compose import Composer
+from slideconcord.segmentation.memory import Trimmer
 from slideconcord.segmentation.model import Model
 from slideconcord.segmentation.options import PredictOptions
 from slideconcord.segmentation.pipeline import Pipeline, Stages
@@ -37,7 +38,7 @@ Focus = Point | Callable[[], Point | None] | None
 # What the tiles read ahead and in a batch may take, as RGB.
 _AHEAD_BYTES = 384 << 20
 # Decoded tiles of the slide, which neighbouring tiles of the run share.
-_CACHE_BYTES = 128 << 20
+_CACHE_BYTES = 48 << 20
 _BATCH_PX = {"cuda": 16 << 20, "mps": 4 << 20}
 
 
@@ -152,14 +153,10 @@ def _run(plan: Plan, out: Path, focus: Focus, overwrite: bool) -> Tiles:
         writers = min(max((os.cpu_count() or 2) // 4, 1), 8)
         composer = Composer(run.arrays, plan.grid, run.state, run.journal, writers)
         done, total = len(run.journal.done), len(plan.grid)
-        pipeline = _start(plan, composer, run, focus)
-        try:
+        with closing(composer), closing(_start(plan, composer, run, focus)) as pipeline:
             for index in pipeline:
                 done += 1
                 yield FinishedTile(index, total, done, plan.grid.box(index))
-        finally:
-            pipeline.close()
-            composer.close()
         return run.finish()
 
 
@@ -169,6 +166,8 @@ def _start(plan: Plan, composer: Composer, run: Run, focus: Focus) -> Pipeline:
     origin = plan.box_px
     # What is on the screen stays in the shared cache, and memory does not depend on the slide.
     source = plan.slide.apart(_CACHE_BYTES)
+
+    trim = Trimmer()
 
     def take() -> int | None:
         point = focus() if callable(focus) else focus
@@ -180,6 +179,7 @@ def _start(plan: Plan, composer: Composer, run: Run, focus: Focus) -> Pipeline:
 
     def write(index: int, tile: Any) -> None:
         composer.add(index, tile, source.damaged)
+        trim()
 
     stages = Stages(take, read, plan.model.quantise_batch, write, composer.show)
     return Pipeline(stages, readers=readers, batch=batch, ahead=ahead)
@@ -190,9 +190,10 @@ def _sizes(plan: Plan) -> tuple[int, int, int]:
     height, width = plan.grid.tile_shape
     kind = plan.model.device.split(":")[0]
     batch = plan.options.batch or max(_BATCH_PX.get(kind, 0) // (height * width), 1)
-    readers = plan.options.readers or min(max(os.cpu_count() or 2, 2), 8)
+    # Each decodes with the help of the slide's own threads.
+    readers = plan.options.readers or min(max((os.cpu_count() or 2) // 2, 1), 8)
     room = max(_AHEAD_BYTES // (height * width * 3), 2)
-    return batch, min(room, 2 * batch + readers), readers
+    return batch, min(room, batch + readers), readers
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from slideconcord.segmentation.chunks import Bytes, ChunkedArray
 Place = tuple[int, int, int]
 """(level, chunk row, chunk column)."""
 
-_KEPT_BYTES = 64 << 20
+_KEPT_BYTES = 8 << 20
 
 
 def halve(block: Bytes) -> Bytes:
@@ -31,7 +31,7 @@ class CoarserLevels:
         self._chunk = arrays[0].chunk_px
         self._kept: dict[Place, Bytes] = {}
         self._changed: set[Place] = set()
-        self._most = max(kept_bytes // (self._chunk**2 * arrays[0].classes), 4)
+        self._most = max(kept_bytes // (self._chunk**2 * arrays[0].classes), 32)
 
     def push(self, level: int, row: int, column: int, chunk: Bytes) -> None:
         """Take in a chunk (class, y, x) of ``level``; its parent changes in memory."""
