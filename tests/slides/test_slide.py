@@ -13,6 +13,7 @@ from fake_slides import ArrayReader, array_slide, noise
 from slideconcord.errors import DamagedSlideError, ParameterError, SlideError
 from slideconcord.geometry import Box, Mpp
 from slideconcord.slides import Slide, TileCache
+from slideconcord.slides.description import slide_name
 from slideconcord.slides.sampling import Sampler
 
 IMAGE = noise(900, 1100)
@@ -255,3 +256,19 @@ def test_memory_stays_bounded_when_a_large_box_is_read():
     slide = array_slide(IMAGE, cache=cache)
     assert np.array_equal(slide.levels[0][:], IMAGE)
     assert cache.nbytes <= 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("case7.svs", "case7"),
+        ("case7.v2.svs", "case7.v2"),
+        ("case7_A.ome.tiff", "case7_A"),
+        ("Case7_A.OME.TIF", "Case7_A"),
+        ("case7.ome.zarr", "case7"),
+        ("case7.zarr", "case7"),
+        (".zarr", ".zarr"),
+    ],
+)
+def test_slide_is_called_as_its_file_without_the_ending(file: str, name: str) -> None:
+    assert slide_name(Path(file)) == name

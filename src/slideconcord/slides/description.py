@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from slideconcord.slides.level import Level
     from slideconcord.slides.slide import Slide
+
+
+_DOUBLE_ENDINGS = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.zarr", ".zarr")
+
+
+def slide_name(path: Path) -> str:
+    """Return what people call a slide: its file's name without the ending."""
+    lower = path.name.lower()
+    ending = max((end for end in _DOUBLE_ENDINGS if lower.endswith(end)), key=len, default="")
+    if ending and len(ending) < len(lower):
+        return path.name[: -len(ending)]
+    return path.name if path.is_dir() else path.stem
 
 
 def describe_slide(slide: Slide) -> dict[str, Any]:

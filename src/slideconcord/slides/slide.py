@@ -13,7 +13,7 @@ from slideconcord.errors import DamagedSlideError, ParameterError, SlideError
 from slideconcord.geometry import Box, Mpp
 from slideconcord.slides.cache import NativeTile, Tile, TileCache, shared_cache
 from slideconcord.slides.colour import Colour, colour_transform
-from slideconcord.slides.description import describe_slide
+from slideconcord.slides.description import describe_slide, slide_name
 from slideconcord.slides.fingerprint import fingerprint
 from slideconcord.slides.level import Level
 from slideconcord.slides.plan import plan_levels
@@ -59,7 +59,7 @@ class Slide:
         cache: TileCache | None = None,
     ) -> None:
         self.path = path
-        self.name = path.name if path.is_dir() else path.stem
+        self.name = slide_name(path)
         self.info: SlideInfo = reader.info
         self.mpp = mpp
         self.mpp_source = mpp_source
