@@ -20,7 +20,7 @@ from segmentation.predict_helpers import (
     red_and_blue,
     spec_for,
 )
-from slideconcord.errors import ModelError, OutputError, ParameterError
+from slideconcord.errors import ModelError, OutputError, ParameterError, SlideError
 from slideconcord.geometry import Box, Frame, Mpp
 from slideconcord.segmentation.blend import Blend
 from slideconcord.segmentation.model import Model
@@ -238,7 +238,8 @@ def test_another_tile_size_than_a_trained_models_own_warns(slide: Slide, tmp_pat
 
 
 def our_threads() -> list[str]:
-    return [t.name for t in threading.enumerate() if t.name.startswith("slideconcord-")]
+    names = ("slideconcord-read", "slideconcord-compute", "slideconcord-write")
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(names)]
 
 
 def test_an_error_of_the_network_reaches_the_caller_and_keeps_finished_tiles(
@@ -252,11 +253,10 @@ def test_an_error_of_the_network_reaches_the_caller_and_keeps_finished_tiles(
             raise ModelError("the network broke", "double")
         return red_and_blue(rgb)
 
-    before = len(our_threads())
     model = Model.from_function(spec_for(), fails)
     with pytest.raises(ModelError, match="the network broke"):
         list(predict_tiles(slide, model, tmp_path, OPTIONS))
-    assert len(our_threads()) <= before
+    assert not our_threads()
     rest = list(predict_tiles(slide, pixel_model(), tmp_path, OPTIONS))
     assert len(rest) == rest[0].total - 5
 
@@ -275,7 +275,7 @@ def test_work_waits_for_who_asked_for_it(slide: Slide, tmp_path: Path):
     assert first.total > 500
     assert len(computed) < 30
     tiles.close()
-    assert not [name for name in our_threads() if "read" in name]
+    assert not our_threads()
 
 
 def test_opening_nothing_says_what_belongs_there(tmp_path: Path):
@@ -308,3 +308,15 @@ def test_a_level_is_an_array_to_numpy_and_napari(slide: Slide, tmp_path: Path):
     np.testing.assert_array_equal(level[7], whole[7])
     assert level[3, 4] == whole[3, 4]
     assert len(level) == 1500
+
+
+def test_a_slide_that_cannot_be_read_is_not_taken_for_a_full_disk(tmp_path: Path):
+    image = np.zeros((600, 700, 3), np.uint8)
+    slide = fake_slide(tmp_path / "a.bin", image)
+
+    def gone(level: int, box: Box) -> None:
+        raise SlideError("a.bin can no longer be read: was it moved?", slide.path)
+
+    slide._reader.before_read = gone  # type: ignore[attr-defined]
+    with pytest.raises(SlideError, match="can no longer be read"):
+        predict(slide, pixel_model(), tmp_path / "out")

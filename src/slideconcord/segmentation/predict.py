@@ -6,16 +6,14 @@ cancelled, crashed or ran out of disk goes on where it stopped and ends with the
 
 from __future__ import annotations
 
-import errno
 import os
 import warnings
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slideconcord.errors import OutputError
 from slideconcord.geometry import Box
 from slideconcord.segmentation.compose import Composer
 from slideconcord.segmentation.memory import Trimmer
@@ -24,7 +22,7 @@ from slideconcord.segmentation.options import PredictOptions
 from slideconcord.segmentation.pipeline import Pipeline, Stages
 from slideconcord.segmentation.plan import Plan, plan_run
 from slideconcord.segmentation.probability import ProbabilityMap
-from slideconcord.segmentation.run import Run
+from slideconcord.segmentation.run import Run, told
 from slideconcord.segmentation.tiles import TileQueue
 
 if TYPE_CHECKING:
@@ -146,27 +144,31 @@ def predict(
 
 
 def _run(plan: Plan, out: Path, focus: Focus, overwrite: bool) -> Tiles:
-    with _told(out), Run(out, plan, overwrite=overwrite) as run:
+    with Run(out, plan, overwrite=overwrite) as run:
         if run.finished:
             return run.map()
         # Compressing needs far less than computing on a CPU; a GPU is another matter.
         writers = min(max((os.cpu_count() or 2) // 4, 1), 8)
-        composer = Composer(run.arrays, plan.grid, run.state, run.journal, writers)
+        with told(out):
+            composer = Composer(run.arrays, plan.grid, run.state, run.journal, writers)
+        # What is on the screen stays in the shared cache, and memory does not depend on the slide.
+        source = plan.slide.apart(_CACHE_BYTES)
         done, total = len(run.journal.done), len(plan.grid)
-        with closing(composer), closing(_start(plan, composer, run, focus)) as pipeline:
+        with (
+            closing(source.pyramid),
+            closing(composer),
+            closing(_start(plan, source, composer, run, focus)) as pipeline,
+        ):
             for index in pipeline:
                 done += 1
                 yield FinishedTile(index, total, done, plan.grid.box(index))
         return run.finish()
 
 
-def _start(plan: Plan, composer: Composer, run: Run, focus: Focus) -> Pipeline:
+def _start(plan: Plan, source: Slide, composer: Composer, run: Run, focus: Focus) -> Pipeline:
     queue = TileQueue(plan.grid, run.journal.done)
     batch, ahead, readers = _sizes(plan)
     origin = plan.box_px
-    # What is on the screen stays in the shared cache, and memory does not depend on the slide.
-    source = plan.slide.apart(_CACHE_BYTES)
-
     trim = Trimmer()
 
     def take() -> int | None:
@@ -178,10 +180,15 @@ def _start(plan: Plan, composer: Composer, run: Run, focus: Focus) -> Pipeline:
         return source.read_grid(plan.mpp, box, on_damage="mark")
 
     def write(index: int, tile: Any) -> None:
-        composer.add(index, tile, source.damaged)
+        with told(run.out):
+            composer.add(index, tile, source.damaged)
         trim()
 
-    stages = Stages(take, read, plan.model.quantise_batch, write, composer.show)
+    def show() -> None:
+        with told(run.out):
+            composer.show()
+
+    stages = Stages(take, read, plan.model.quantise_batch, write, show)
     return Pipeline(stages, readers=readers, batch=batch, ahead=ahead)
 
 
@@ -194,19 +201,3 @@ def _sizes(plan: Plan) -> tuple[int, int, int]:
     readers = plan.options.readers or min(max((os.cpu_count() or 2) // 2, 1), 8)
     room = max(_AHEAD_BYTES // (height * width * 3), 2)
     return batch, min(room, batch + readers), readers
-
-
-@contextmanager
-def _told(out: Path) -> Generator[None]:
-    """Say in our words why the folder could not be written."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, OutputError) or error.errno is None:
-            raise
-        why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
-        raise OutputError(
-            f"{out} cannot be written: {why}. Finished tiles are kept; "
-            "make room and run the same again to go on.",
-            out,
-        ) from error

@@ -6,13 +6,16 @@ OUT/probability.zarr, OUT/run.json                when it is whole
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from slideconcord.errors import OutputError
+from slideconcord.errors import OutputError, SlideconcordError
 from slideconcord.provenance import record
 from slideconcord.segmentation.chunks import ChunkedArray
 from slideconcord.segmentation.journal import Journal
@@ -30,6 +33,22 @@ from slideconcord.slides.ngff import create_pyramid, read_multiscale
 
 RUN_NAME = "run.json"
 _STATE_NAME, _JOURNAL_NAME = "run.partial", "journal.jsonl"
+
+
+@contextmanager
+def told(out: Path) -> Generator[None]:
+    """Say in our words why the folder could not be written."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, SlideconcordError):
+            raise
+        why = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else error.strerror
+        raise OutputError(
+            f"{out} cannot be written: {why or error}. Finished tiles are kept; "
+            "make room and run the same again to go on.",
+            out,
+        ) from error
 
 
 class Run:
@@ -50,10 +69,11 @@ class Run:
             raise OutputError(f"{out} cannot be made: {error.strerror}.", out) from error
         self._lock = FolderLock(out)
         try:
-            self._claim(overwrite)
-            self.finished = self._is_finished()
-            if not self.finished:
-                self._open_state()
+            with told(out):
+                self._claim(overwrite)
+                self.finished = self._is_finished()
+                if not self.finished:
+                    self._open_state()
         except BaseException:
             self._lock.release()
             raise
@@ -69,14 +89,14 @@ class Run:
     def finish(self) -> ProbabilityMap:
         """Give the map its final name and record how it was made."""
         made = self._record()
-        partial = self.out / PARTIAL_NAME
-        if partial.is_dir():
-            write_about(partial, {**self._about(), "provenance": made})
-            partial.rename(self.out / MAP_NAME)
+        partial, draft = self.out / PARTIAL_NAME, self.state / RUN_NAME
         text = json.dumps({"key": self._plan.key, **made}, indent=2, ensure_ascii=False) + "\n"
-        draft = self.out / f".{RUN_NAME}.partial"
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(self.out / RUN_NAME)
+        with told(self.out):
+            if partial.is_dir():
+                write_about(partial, {**self._about(), "provenance": made})
+                partial.rename(self.out / MAP_NAME)
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(self.out / RUN_NAME)
         self.journal.close()
         shutil.rmtree(self.state, ignore_errors=True)
         self.finished = True
