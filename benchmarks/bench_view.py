@@ -38,9 +38,13 @@ def _layer_complete(layer: Any) -> bool:
 
 
 def _open(viewer: Any, reader: str, path: str) -> Any:
-    if reader == "slideconcord":
-        return viewer.open(path, plugin=reader)[0]
+    """Call the reader that the plugin gives napari, and add its layer."""
     from napari.layers import Layer
+
+    if reader == "slideconcord":
+        from slideconcord.plugin.reader import read_slides
+
+        return viewer.add_layer(Layer.create(*read_slides(path)[0]))
     from napari_wsi.common import open_store
 
     # Its manifest would send *.tif to another library; OpenSlide is its reader of slides.
@@ -58,12 +62,22 @@ class _Session:
         self.viewer = napari.Viewer(show=True)
         self.viewer.window.resize(*CANVAS[::-1])
         self.app = QApplication.instance()
-        self.app.processEvents()
+        self._warm_up()
         self.blocked = 0.0
         start = time.perf_counter()
         self.layer = _open(self.viewer, reader, path)
         self.picture = self.show()
         self.first_picture = time.perf_counter() - start
+
+    def _warm_up(self) -> None:
+        """Let napari pay what any first layer costs it: units, layer controls, shaders."""
+        levels = [np.zeros((side, side, 3), np.uint8) for side in (1024, 512)]
+        self.viewer.add_image(levels, rgb=True, multiscale=True, units=("um", "um"))
+        self.app.processEvents()
+        self.viewer.screenshot(canvas_only=True, flash=False)
+        self.viewer.canvas.overlays.scale_bar.visible = True  # ours turns it on: same for both
+        self.viewer.layers.clear()
+        self.app.processEvents()
 
     def show(self) -> np.ndarray:
         """Let the window draw until the picture is complete, and read that picture back."""
