@@ -40,7 +40,29 @@ class TestDeepLabV3Plus(NetworkTests):
     )
 
 
-@pytest.mark.parametrize("name", sorted(set(NETWORKS) - {"stain-density"}))
+class TestPanCancer(NetworkTests):
+    spec = spec_of(
+        "eca_nfnet_l3-deeplabv3plus",
+        input_multiple=16,
+        mean=(0.8297992, 0.7106879, 0.8241846),
+        std=(0.1051075, 0.1543867, 0.09917571),
+        classes=("background", "tissue", "tumour"),
+    )
+    shape = (32, 16)
+
+    def test_has_the_papers_number_of_parameters(self):
+        network = build(self.spec)
+        assert sum(p.numel() for p in network.parameters()) == 73_472_403
+
+    def test_normalises_in_groups_of_8_channels(self):
+        from torch import nn
+
+        kinds = [m for m in build(self.spec).modules() if isinstance(m, nn.GroupNorm)]
+        assert {norm.num_channels // norm.num_groups for norm in kinds} == {8}
+        assert not [m for m in build(self.spec).modules() if isinstance(m, nn.BatchNorm2d)]
+
+
+@pytest.mark.parametrize("name", sorted(name for name in NETWORKS if name.startswith("smp-")))
 def test_every_smp_architecture_can_be_built(name: str):
     pytest.importorskip("segmentation_models_pytorch")
     network = build(spec_of(name, parameters=SMALL))

@@ -46,6 +46,15 @@ def smp_network(family: str, spec: ModelSpec) -> nn.Module:
     )
 
 
+def pan_cancer(spec: ModelSpec) -> nn.Module:
+    """Return the pan-cancer paper's network, without weights; it takes no parameters."""
+    from slideconcord.segmentation.pan_cancer import EcaNfnetDeepLab
+
+    if spec.parameters:
+        raise ValueError("this architecture takes no parameters")
+    return EcaNfnetDeepLab(len(spec.classes))
+
+
 NETWORKS: MappingProxyType[str, Builder] = MappingProxyType(
     {
         "stain-density": stain_density,
@@ -54,6 +63,7 @@ NETWORKS: MappingProxyType[str, Builder] = MappingProxyType(
         "smp-fpn": partial(smp_network, "FPN"),
         "smp-deeplabv3plus": partial(smp_network, "DeepLabV3Plus"),
         "smp-segformer": partial(smp_network, "Segformer"),
+        "eca_nfnet_l3-deeplabv3plus": pan_cancer,
     }
 )
 
