@@ -8,7 +8,7 @@ import time
 from functools import cache
 from typing import Any
 
-_EVERY_S = 0.1
+_EVERY_S = 0.2
 
 
 @cache
