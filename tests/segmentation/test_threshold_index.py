@@ -18,8 +18,9 @@ from slideconcord.segmentation import (
     component_tree,
     components,
     joined_tree,
-    landscape,
+    reference_counts,
     threshold_build,
+    tree_choice,
     tree_query,
 )
 from slideconcord.segmentation.hysteresis import (
@@ -28,7 +29,9 @@ from slideconcord.segmentation.hysteresis import (
     index_thresholds,
     warm_up,
 )
+from slideconcord.segmentation.threshold_index import Pin
 
+TREE = component_tree, joined_tree, tree_query, tree_choice, reference_counts
 GREYS = [(0, 0), (0, 254), (2, 99), (85, 229), (100, 100), (199, 200), (254, 254), (254, 255)]
 
 
@@ -185,7 +188,14 @@ def test_after_warming_up_nothing_is_compiled_any_more():
     warm_up()
     kernels = [
         kernel
-        for module in (component_tree, joined_tree, tree_query, landscape, components)
+        for module in (
+            component_tree,
+            joined_tree,
+            tree_query,
+            tree_choice,
+            reference_counts,
+            components,
+        )
         for kernel in vars(module).values()
         if hasattr(kernel, "signatures")
     ]
@@ -197,6 +207,7 @@ def test_after_warming_up_nothing_is_compiled_any_more():
             index.mask(0.4, 0.5, Box(0, 0, 80, 60), step, min_area_px=step)
         index.landscape(values > 100, np.asfortranarray(values > 9))
         index.areas(0.2, 0.3, min_area_px=3)
+        index.mask(0.2, 0.3, prune_percentile=60.0, pins=[Pin(0, 0, True), Pin(3, 3, False)])
         index.standing(3, 4, 0.1)
         hysteresis(values)
     assert [len(kernel.signatures) for kernel in kernels] == before

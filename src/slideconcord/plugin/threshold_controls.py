@@ -75,7 +75,7 @@ class ThresholdControls(QWidget):
     def _field(self, name: str) -> QDoubleSpinBox:
         about = _DESCRIBED[name]
         field = QDoubleSpinBox()
-        field.setRange(about["minimum"], about["maximum"])
+        field.setRange(about["min"], about["max"])
         field.setSingleStep(about["step"])
         field.setDecimals(DECIMALS)
         field.setKeyboardTracking(False)

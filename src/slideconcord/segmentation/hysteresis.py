@@ -28,7 +28,7 @@ from slideconcord.segmentation.mask import BLOCK_PX, Mask, block_boxes, open_mas
 from slideconcord.segmentation.sharing import in_order
 from slideconcord.segmentation.sharing import workers as default_workers
 from slideconcord.segmentation.threshold_build import index_blocks, index_thresholds
-from slideconcord.segmentation.threshold_index import ThresholdIndex
+from slideconcord.segmentation.threshold_index import Pin, ThresholdIndex
 from slideconcord.segmentation.thresholds import (
     PRESETS,
     Preset,
@@ -182,10 +182,9 @@ def warm_up() -> None:
     values = (np.multiply.outer(row[:520], row) % 251).astype(np.uint8)
     hysteresis(values)
     index = index_thresholds(values)
-    index.mask(min_area_px=9)
     index.mask(step=3)
-    index.areas(min_area_px=9)
-    index.landscape(values > 99)
+    index.mask(min_area_px=9, prune_percentile=95, pins=[Pin(0, 255, True)])
+    index.scores(index.count_reference(values > 99), min_area_px=9)
     for x in (0, 255):
         index.standing(1, x, 0.0)
 

@@ -7,83 +7,43 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.errors import ParameterError
-from slideconcord.geometry import Box, Frame, Mpp
+from slideconcord.geometry import Box
+from slideconcord.segmentation import chosen
+from slideconcord.segmentation.chosen import Chosen
 from slideconcord.segmentation.component_tree import BLOCK_PX
+from slideconcord.segmentation.index_values import Areas, Level, Pin, Place, Standing, Why
 from slideconcord.segmentation.joined_tree import JoinedTree
-from slideconcord.segmentation.sharing import share, workers
+from slideconcord.segmentation.scores import Scores
+from slideconcord.segmentation.sharing import share
+from slideconcord.segmentation.strides import Strided
 from slideconcord.segmentation.thresholds import Thresholds
-from slideconcord.segmentation.tree_query import (
-    Forest,
-    Reach,
-    area_of,
-    fill_reach,
-    gather,
-    start_reach,
-    tally,
-    tally_large,
-)
+from slideconcord.segmentation.tree_choice import AREA, INSIDE, OUTSIDE, REGIONS, Rule
+from slideconcord.segmentation.tree_query import Forest, Root, find_root, gather, tally
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.landscape import Landscape
+    from slideconcord.segmentation.reference_counts import ReferenceCounts
+
+__all__ = ["Areas", "Level", "Pin", "Place", "Standing", "ThresholdIndex"]
 
 Bools = NDArray[np.bool_]
 FIVE_PERCENT = tuple(step / 20 for step in range(1, 20))
 _REMEMBERED = 3
-_ALONE_PX = 1 << 18  # smaller masks are not worth a second thread
-
-
-class Level(NamedTuple):
-    """Every 2^k-th pixel of the map."""
-
-    values: NDArray[np.uint8]
-    branches: NDArray[np.uint16]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What an index knows of its map's place on a slide; nothing for a plain array."""
-
-    frame: Frame | None = None
-    slide_mpp: Mpp | None = None
-    slide_fingerprint: str = ""
-    slide_bounds: Box | None = None
-    class_name: str = ""
-    complete: bool = True
-    """False when the map was still being filled: the answers are those "so far"."""
-
-
-class Areas(NamedTuple):
-    """What a pair of thresholds keeps, on the whole map."""
-
-    area_px: int
-    region_count: int
-
-
-class Standing(NamedTuple):
-    """Why a pixel is in the mask or not."""
-
-    value: float
-    """Its own probability."""
-    peak: float
-    """The highest probability of the region above low that it is part of; 0 when in none."""
-    area_px: int
-    """Area of that region."""
-    is_above_low: bool
-    is_kept: bool
+_DEFAULT = Thresholds()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Memory:
-    """Reaches asked for lately: a slider's next question is often about the same grey level."""
+    """Choices made lately: a slider's next question is often about the same grey level."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    reaches: OrderedDict[tuple[int, int, int], Reach] = field(default_factory=OrderedDict)
+    chosen: OrderedDict[Any, Chosen] = field(default_factory=OrderedDict)
 
 
 class ThresholdIndex:
@@ -91,6 +51,17 @@ class ThresholdIndex:
 
     Made by `index_thresholds`. Equal to `hysteresis` on the same map for every pair. Threads may
     ask at the same time.
+
+    Beside low and high, its questions take what else decides which regions stay:
+
+    min_area_px
+        Leave out regions of fewer pixels.
+    prune_percentile
+        Leave out regions whose percentile of values (0 to 100, linear between two pixels, as
+        numpy has it) is not above high. None asks for none.
+    pins
+        Points whose region is kept or left out whatever the rest says; of several on one region
+        the last counts. One that is not above low does nothing.
     """
 
     def __init__(
@@ -108,13 +79,15 @@ class ThresholdIndex:
 
     def mask(
         self,
-        low: float = Thresholds().low,
-        high: float = Thresholds().high,
+        low: float = _DEFAULT.low,
+        high: float = _DEFAULT.high,
         box: Box | None = None,
         step: int = 1,
         out: Bools | None = None,
         *,
         min_area_px: int = 0,
+        prune_percentile: float | None = None,
+        pins: Sequence[Pin] = (),
     ) -> Bools:
         """Return the mask, or part of it.
 
@@ -129,8 +102,8 @@ class ThresholdIndex:
             Powers of 2, from a box whose corner they divide, cost no more than their result.
         out
             Filled and returned when given: bool, (y, x) of the result.
-        min_area_px
-            Leave out regions of fewer pixels.
+        min_area_px, prune_percentile, pins
+            See the class.
 
         Raises
         ------
@@ -140,59 +113,54 @@ class ThresholdIndex:
             When the box does not lie in the map, or another value is out of its range.
         """
         thresholds = Thresholds(low, high)
-        box = self._checked(box, step)
-        shape = -(-box.height // step), -(-box.width // step)
-        out = _checked_out(out, shape)
-        if not out.flags.c_contiguous:  # compiled for this layout alone
-            out[:] = self.mask(low, high, box, step, min_area_px=min_area_px)
-            return out
-        if thresholds.high_grey >= 255:
+        strided = Strided.of(self._checked(box, step), step, len(self.levels))
+        out = _checked_out(out, strided.shape)
+        if thresholds.high_grey >= 255 and not pins:
             out[:] = False
-            return out
-        reach = self._reach(thresholds, min_area_px)
-        index = min(_twos(step), _twos(box.y), _twos(box.x), len(self.levels) - 1)
-        level, block_px = self.levels[index], BLOCK_PX >> index
-        y, x, stride = box.y >> index, box.x >> index, step >> index
-        block_columns = range(x // block_px, (x + (shape[1] - 1) * stride) // block_px + 1)
-
-        def fill(rows: range) -> None:
-            first, last = (y + i * stride for i in (rows[0], rows[-1]))
-            block_rows = range(first // block_px, last // block_px + 1)
-            blocks = np.add.outer(np.array(block_rows) * self._columns, np.array(block_columns))
-            fill_reach(self.forest, reach, blocks.ravel())
-            gather(
-                level.values, level.branches, block_px, self._columns, (first, x), stride,
-                self.forest, reach, thresholds.high_grey, out[rows.start : rows.stop],
-            )  # fmt: skip
-
-        share(_rows_by_block(y, stride, shape, block_px), fill)
+        elif out.flags.c_contiguous:
+            self._paint(self._choose(thresholds, min_area_px, prune_percentile, pins), strided, out)
+        else:  # kernels are compiled for one layout alone
+            found = self._choose(thresholds, min_area_px, prune_percentile, pins)
+            out[:] = self._paint(found, strided, np.empty(strided.shape, np.bool_))
         return out
 
     def areas(
         self,
-        low: float = Thresholds().low,
-        high: float = Thresholds().high,
+        low: float = _DEFAULT.low,
+        high: float = _DEFAULT.high,
         *,
         min_area_px: int = 0,
+        prune_percentile: float | None = None,
+        pins: Sequence[Pin] = (),
     ) -> Areas:
-        """Return area and number of the regions that the thresholds keep on the whole map.
+        """Return area and number of the regions that stay on the whole map.
 
         Raises
         ------
         MismatchError
             When low is above high.
         ParameterError
-            When a threshold is no fraction from 0 to 1.
+            When a value is out of its range.
         """
         thresholds = Thresholds(low, high)
-        greys = thresholds.low_grey, thresholds.high_grey
-        if min_area_px <= 1:
+        if not _is_ruled(min_area_px, prune_percentile, pins):
             area, count = self._totals
+            greys = thresholds.low_grey, thresholds.high_grey
             return Areas(int(area[greys]), int(count[greys]))
-        return Areas(*tally_large(self.forest, self.joined, *greys, min_area_px))
+        rule = self._rule(thresholds, min_area_px, prune_percentile, pins)
+        found = chosen.totals(self.forest, self.joined, rule)
+        return Areas(int(found[AREA]), int(found[REGIONS]))
 
     def standing(
-        self, y: int, x: int, low: float = Thresholds().low, high: float = Thresholds().high
+        self,
+        y: int,
+        x: int,
+        low: float = _DEFAULT.low,
+        high: float = _DEFAULT.high,
+        *,
+        min_area_px: int = 0,
+        prune_percentile: float | None = None,
+        pins: Sequence[Pin] = (),
     ) -> Standing:
         """Return why the pixel (y, x) of the map is in the mask or not.
 
@@ -204,15 +172,85 @@ class ThresholdIndex:
             When the pixel does not lie in the map.
         """
         thresholds = Thresholds(low, high)
-        self._checked(Box(y, x, 1, 1), 1)
-        value = int(self.levels[0].values[y, x])
-        grey = thresholds.low_grey
-        if value <= grey:
-            return Standing(value / 255, 0.0, 0, False, False)
-        block = (y // BLOCK_PX) * self._columns + x // BLOCK_PX
-        branch = int(self.levels[0].branches[y, x])
-        peak, area = area_of(self.forest, self.joined, self._ranks, block, branch, grey)
-        return Standing(value / 255, peak / 255, int(area), True, peak > thresholds.high_grey)
+        root = self._root(y, x, thresholds.low_grey)
+        value = int(self.levels[0].values[y, x]) / 255
+        if root is None:
+            return Standing(value, 0.0, 0, False, False, "below low")
+        is_kept = bool(
+            self.mask(
+                low, high, Box(y, x, 1, 1), min_area_px=min_area_px,
+                prune_percentile=prune_percentile, pins=pins,
+            )[0, 0]
+        )  # fmt: skip
+        is_pinned = root[:2] in {(p[0], p[1]) for p in self._pins(thresholds.low_grey, pins)}
+        why = _why(root, is_kept, is_pinned, thresholds.high_grey, min_area_px)
+        return Standing(value, root.peak / 255, root.area_px, True, is_kept, why)
+
+    def inactive(self, low: float, pins: Sequence[Pin]) -> list[bool]:
+        """Tell of each pin whether it does nothing: not above low, or not on the map."""
+        grey = Thresholds(low, 1.0).low_grey
+        return [not self._holds(pin) or self._root(pin.y, pin.x, grey) is None for pin in pins]
+
+    def count_reference(self, reference: Any, tissue: Any = None) -> ReferenceCounts:
+        """Look once at a reference, so that `scores` and `landscape` need no look at pixels.
+
+        Parameters
+        ----------
+        reference
+            A Mask in the map's frame, or bool pixels (y, x) of the map's shape.
+        tissue
+            Pixels that count, likewise; all when None.
+
+        Raises
+        ------
+        MismatchError
+            When the reference or the tissue lies in another frame, or has another shape.
+        """
+        from slideconcord.segmentation.reference_counts import count_reference
+
+        steps = count_reference(self, reference, tissue)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    def scores(
+        self,
+        counts: ReferenceCounts,
+        low: float = _DEFAULT.low,
+        high: float = _DEFAULT.high,
+        *,
+        min_area_px: int = 0,
+        prune_percentile: float | None = None,
+        pins: Sequence[Pin] = (),
+    ) -> Scores:
+        """Compare what stays on the whole map with a reference.
+
+        Parameters
+        ----------
+        counts
+            What `count_reference` of this index made.
+        low, high, min_area_px, prune_percentile, pins
+            See `mask`.
+
+        Raises
+        ------
+        MismatchError
+            When low is above high.
+        ParameterError
+            When a value is out of its range.
+        """
+        thresholds = Thresholds(low, high)
+        if _is_ruled(min_area_px, prune_percentile, pins):
+            rule = self._rule(thresholds, min_area_px, prune_percentile, pins)
+            weights = counts.of_nodes, counts.of_joined_nodes
+            found = chosen.totals(self.forest, self.joined, rule, weights)
+            outside, inside = int(found[OUTSIDE]), int(found[INSIDE])
+        else:
+            greys = thresholds.low_grey, thresholds.high_grey
+            outside, inside = (int(table[greys]) for table in counts.by_peak)
+        return Scores(inside, outside, counts.inside - inside, counts.outside - outside)
 
     @property
     def nbytes(self) -> int:
@@ -233,7 +271,8 @@ class ThresholdIndex:
         Parameters
         ----------
         reference
-            A Mask in the map's frame, or bool pixels (y, x) of the map's shape.
+            A Mask in the map's frame, bool pixels (y, x) of the map's shape, or what
+            `count_reference` of this index made.
         tissue
             Pixels that count, likewise; all when None.
         lows, highs
@@ -247,27 +286,85 @@ class ThresholdIndex:
             When a threshold is no fraction from 0 to 1.
         """
         from slideconcord.segmentation.landscape import survey
+        from slideconcord.segmentation.reference_counts import ReferenceCounts
 
-        return survey(self, reference, tissue, tuple(lows), tuple(highs))
+        pairs = tuple(lows), tuple(highs)
+        for value in (*lows, *highs):
+            Thresholds(value, value)
+        if not isinstance(reference, ReferenceCounts):
+            reference = self.count_reference(reference, tissue)
+        return survey(reference, *pairs)
 
     @cached_property
-    def _ranks(self) -> NDArray[np.int32]:
+    def ranks(self) -> NDArray[np.int32]:
+        """Of each border branch, in the order of the blocks, its place in the joined tree."""
         ranks = np.empty(len(self.joined.border), np.int32)
         ranks[self.joined.border] = np.arange(len(ranks), dtype=np.int32)
         return ranks
 
-    def _reach(self, thresholds: Thresholds, min_area_px: int) -> Reach:
-        least = max(int(min_area_px), 1)
-        # While nothing is left out for its area, moving high asks nothing new of the tree.
-        key = thresholds.low_grey, thresholds.high_grey if least > 1 else 0, least
+    def _paint(self, found: Chosen, strided: Strided, out: Bools) -> Bools:
+        level, columns = self.levels[strided.level], np.array(strided.block_columns())
+
+        def fill(rows: range) -> None:
+            block_rows = np.array(strided.block_rows(rows))
+            found.fill(np.add.outer(block_rows * self._columns, columns).ravel())
+            first = strided.y + rows[0] * strided.stride
+            gather(
+                level.values, level.branches, strided.block_px, self._columns,
+                (first, strided.x), strided.stride, self.forest, found.reach, found.high,
+                out[rows.start : rows.stop],
+            )  # fmt: skip
+
+        share(strided.parts(), fill)
+        return out
+
+    def _choose(
+        self, thresholds: Thresholds, least: int, percentile: float | None, pins: Sequence[Pin]
+    ) -> Chosen:
+        is_ruled = _is_ruled(least, percentile, pins)
+        grey, high = thresholds.low_grey, thresholds.high_grey
+        # While peaks alone decide, moving high asks nothing new of the tree.
+        key = (grey, high, least, percentile, tuple(pins)) if is_ruled else grey
         with self._memory.lock:
-            reach = self._memory.reaches.pop(key, None)
-            if reach is None:
-                reach = start_reach(self.forest, self.joined, *key)
-            self._memory.reaches[key] = reach
-            if len(self._memory.reaches) > _REMEMBERED:
-                self._memory.reaches.popitem(last=False)
-        return reach
+            found = self._memory.chosen.pop(key, None)
+            if found is None and is_ruled:
+                rule = self._rule(thresholds, least, percentile, pins)
+                found = chosen.by_rule(self.forest, self.joined, rule)
+            elif found is None:
+                found = chosen.by_peak(self.forest, self.joined, grey, high)
+            self._memory.chosen[key] = found
+            if len(self._memory.chosen) > _REMEMBERED:
+                self._memory.chosen.popitem(last=False)
+        return found if is_ruled else chosen.with_high(self.forest, found.reach, high)
+
+    def _rule(
+        self, thresholds: Thresholds, least: int, percentile: float | None, pins: Sequence[Pin]
+    ) -> Rule:
+        if percentile is not None and not 0 <= percentile <= 100:
+            raise ParameterError(
+                f"prune_percentile={percentile!r} is no percentile: give 0 to 100, or None."
+            )
+        grey = thresholds.low_grey
+        return chosen.make_rule(
+            grey, thresholds.high_grey, least, percentile, self._pins(grey, pins)
+        )
+
+    def _pins(self, grey: int, pins: Sequence[Pin]) -> list[tuple[bool, int, bool]]:
+        """Return the components that active pins name: (is joined, branch, keep)."""
+        roots = [(self._root(p.y, p.x, grey), p.keep) for p in pins if self._holds(p)]
+        return [(root.is_joined, root.branch, keep) for root, keep in roots if root is not None]
+
+    def _root(self, y: int, x: int, grey: int) -> Root | None:
+        """Return what stands for the component of a pixel, or None where it is not above grey."""
+        self._checked(Box(y, x, 1, 1), 1)
+        if int(self.levels[0].values[y, x]) <= grey:
+            return None
+        block = (y // BLOCK_PX) * self._columns + x // BLOCK_PX
+        branch = int(self.levels[0].branches[y, x])
+        return find_root(self.forest, self.joined, self.ranks, block, branch, grey)
+
+    def _holds(self, pin: Pin) -> bool:
+        return 0 <= pin.y < self.shape[0] and 0 <= pin.x < self.shape[1]
 
     def _checked(self, box: Box | None, step: int) -> Box:
         whole = Box(0, 0, *self.shape)
@@ -281,6 +378,21 @@ class ThresholdIndex:
                 "intersect it with the map's box first."
             )
         return box
+
+
+def _is_ruled(least: int, percentile: float | None, pins: Sequence[Pin]) -> bool:
+    """Tell whether more than peaks decides which components stay."""
+    return least > 1 or percentile is not None or bool(pins)
+
+
+def _why(root: Root, is_kept: bool, is_pinned: bool, high: int, least: int) -> Why:
+    if is_pinned:
+        return "pinned in" if is_kept else "pinned out"
+    if is_kept:
+        return "kept"
+    if root.peak <= high:
+        return "below high"
+    return "small" if root.area_px < least else "pruned"
 
 
 def _totals(forest: Forest, joined: JoinedTree) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -300,24 +412,3 @@ def _checked_out(out: Bools | None, shape: tuple[int, int]) -> Bools:
             "give an array of that type and shape, or none."
         )
     return out
-
-
-def _twos(number: int) -> int:
-    """Return how often 2 divides the number; for 0, more often than there are levels."""
-    return (number & -number).bit_length() - 1 if number else 64
-
-
-def _rows_by_block(y: int, stride: int, shape: tuple[int, int], block_px: int) -> list[range]:
-    """Cut the rows of a result into parts that share no block."""
-    height = shape[0]
-    if shape[0] * shape[1] < _ALONE_PX or workers() == 1:
-        return [range(height)]
-    parts, begin = [], 0
-    # Some more parts than threads, because empty parts of a slide are done at once.
-    least = -(-height // (4 * workers()))
-    while begin < height:
-        block_end = (-(-(y + (begin + least) * stride) // block_px)) * block_px
-        end = min(max(-(-(block_end - y) // stride), begin + 1), height)
-        parts.append(range(begin, end))
-        begin = end
-    return parts

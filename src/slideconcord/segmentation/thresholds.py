@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from slideconcord.errors import MismatchError, ParameterError
 
 Bools = NDArray[np.bool_]
-# 0.6 * 255 is a hair below 153 in binary; far less than any slider's step closes the gap.
-_ROUNDING = 1e-9
+# 0.6 * 255 is a hair below 153 in binary. This closes the gap; any slider's step is far larger.
+_ROUNDING = 1e-6
 
 
 def _described(text: str, label: str) -> Mapping[str, Any]:
-    return {"minimum": 0.0, "maximum": 1.0, "step": 0.01, "label": label, "help": text}
+    return {"min": 0.0, "max": 1.0, "step": 0.01, "label": label, "help": text}
 
 
 @dataclass(frozen=True, slots=True)

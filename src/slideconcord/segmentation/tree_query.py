@@ -40,10 +40,6 @@ class Reach(NamedTuple):
     """How high every branch reaches at one grey level, filled block by block when needed."""
 
     grey: int
-    high: int
-    """Counts only where small components are left out: areas are looked up above it only."""
-    min_area_px: int
-    """Components smaller than this reach 0."""
     of_border: Bytes
     """Per border branch, in the order of the blocks."""
     of_branch: Bytes
@@ -54,16 +50,12 @@ class Reach(NamedTuple):
     """Per block."""
 
 
-def start_reach(
-    forest: Forest, joined: JoinedTree, grey: int, high: int = 0, min_area_px: int = 1
-) -> Reach:
-    """Find how high the border branches reach; the blocks follow with `fill_reach`."""
+def start_reach(forest: Forest, grey: int, of_border: Bytes) -> Reach:
+    """Begin with the border branches; the blocks follow with `fill_reach` or `fill_chosen`."""
     blocks = len(forest.start) - 1
     return Reach(
         grey,
-        high,
-        min_area_px,
-        reach_of_border(joined, grey, min_area_px),
+        of_border,
         # One more, because pixels of value 0 name branch 0 even in a block without branches.
         np.zeros(int(forest.start[-1]) + 1, np.uint8),
         np.zeros(blocks, np.uint8),
@@ -73,28 +65,13 @@ def start_reach(
 
 
 @compiled
-def _area_at(level: Any, area: Any, begin: Any, stop: Any, grey: Any) -> Any:
-    """Return the place of the last node above ``grey``; nodes fall from the peak."""
-    while stop - 1 > begin and level[stop - 1] <= grey:
-        stop -= 1
-    return area[stop - 1]
-
-
-@compiled
-def reach_of_border(joined: Any, grey: Any, min_area_px: Any) -> Any:
+def reach_of_border(joined: Any, grey: Any) -> Any:
     """Return how high the border branches reach, in the order of the blocks."""
     count = len(joined.peak)
     by_rank, out = np.empty(count, np.uint8), np.empty(count, np.uint8)
     for i in range(count):
-        if joined.saddle[i] > grey:
-            by_rank[i] = by_rank[joined.parent[i]]
-        else:
-            by_rank[i] = joined.peak[i]
-            if min_area_px > 1 and joined.peak[i] > grey:
-                begin, stop = joined.node_start[i], joined.node_start[i + 1]
-                area = _area_at(joined.node_level, joined.node_area, begin, stop, grey)
-                if area < min_area_px:
-                    by_rank[i] = 0
+        is_joined = joined.saddle[i] > grey
+        by_rank[i] = by_rank[joined.parent[i]] if is_joined else joined.peak[i]
         out[joined.border[i]] = by_rank[i]
     return out
 
@@ -115,38 +92,16 @@ def _fill_block(forest: Any, reach: Any, block: Any) -> None:
     saddle, parent = forest.saddle[first:stop], forest.parent[first:stop]
     for b in range(forest.border_start[block], forest.border_start[block + 1]):
         out[forest.border_branch[b]] = reach.of_border[b]
-    if reach.min_area_px > 1:
-        _fill_large(forest, reach, block, out)
-    else:
-        for i in range(len(out)):
-            # Without a branch of the program: noise would mispredict it. A border branch has
-            # saddle 255 and itself as parent, so it keeps what it has.
-            joined_value = out[parent[i]]
-            out[i] = joined_value if saddle[i] > reach.grey else peak[i]
+    for i in range(len(out)):
+        # Without a branch of the program: noise would mispredict it. A border branch has
+        # saddle 255 and itself as parent, so it keeps what it has.
+        joined_value = out[parent[i]]
+        out[i] = joined_value if saddle[i] > reach.grey else peak[i]
     smallest, largest = np.uint8(255), np.uint8(0)
     for i in range(len(out)):
         smallest = min(smallest, out[i] if peak[i] > reach.grey else np.uint8(255))
         largest = max(largest, out[i] if peak[i] > reach.grey else np.uint8(0))
     reach.smallest[block], reach.largest[block] = smallest, largest
-
-
-@compiled
-def _fill_large(forest: Any, reach: Any, block: Any, out: Any) -> None:
-    """Do as `_fill_block`, but let components that are too small reach 0."""
-    first, stop = forest.start[block], forest.start[block + 1]
-    peak, saddle = forest.peak[first:stop], forest.saddle[first:stop]
-    parent, node_count = forest.parent[first:stop], forest.node_count[first:stop]
-    grey, high, least = reach.grey, reach.high, reach.min_area_px
-    end = forest.node_start[block]
-    for i in range(len(out)):
-        end += node_count[i]
-        joined_value, own = out[parent[i]], peak[i]
-        # Those that do not reach high are out anyway; they are most, and need no look at nodes.
-        if own > high and saddle[i] <= grey:
-            begin = end - node_count[i]
-            area = _area_at(forest.node_level, forest.node_area, begin, end, grey)
-            own = own if np.int64(area) + 1 >= least else np.uint8(0)
-        out[i] = joined_value if saddle[i] > grey else own
 
 
 @compiled
@@ -230,31 +185,18 @@ def _tally_steps(forest: Any, joined: Any, area: Any, count: Any) -> None:
             area[joined.node_level[n], peak] -= joined.node_area[n]
 
 
-@compiled
-def tally_large(forest: Any, joined: Any, grey: Any, high: Any, min_area_px: Any) -> Any:
-    """Return (area, count) of the components at ``grey`` that are high and large enough."""
-    total, count, node = np.int64(0), 0, 0
-    for i in range(len(forest.peak)):
-        end = node + forest.node_count[i]
-        if end > node and forest.saddle[i] <= grey and forest.peak[i] > high:
-            area = np.int64(_area_at(forest.node_level, forest.node_area, node, end, grey)) + 1
-            if area >= min_area_px:
-                total += area
-                count += 1
-        node = end
-    for i in range(len(joined.peak)):
-        begin, end = joined.node_start[i], joined.node_start[i + 1]
-        if end > begin and joined.saddle[i] <= grey and joined.peak[i] > high:
-            area = _area_at(joined.node_level, joined.node_area, begin, end, grey)
-            if area >= min_area_px:
-                total += area
-                count += 1
-    return total, count
+class Root(NamedTuple):
+    """The branch that stands for a component."""
+
+    is_joined: bool
+    branch: int
+    """In the joined tree, or in the forest."""
+    peak: int
+    area_px: int
 
 
 @compiled
-def area_of(forest: Any, joined: Any, ranks: Any, block: Any, branch: Any, grey: Any) -> Any:
-    """Return (peak, area) of the component at ``grey`` that a branch of a block is part of."""
+def _find_root(forest: Any, joined: Any, ranks: Any, block: Any, branch: Any, grey: Any) -> Any:
     first = forest.start[block]
     while forest.saddle[first + branch] > grey and forest.parent[first + branch] != branch:
         branch = forest.parent[first + branch]
@@ -264,12 +206,32 @@ def area_of(forest: Any, joined: Any, ranks: Any, block: Any, branch: Any, grey:
             node += forest.node_count[i]
         stop = node + forest.node_count[first + branch]
         area = np.int64(_area_at(forest.node_level, forest.node_area, node, stop, grey)) + 1
-        return forest.peak[first + branch], area
+        return False, first + branch, forest.peak[first + branch], area
     at = forest.border_start[block]
     while forest.border_branch[at] != branch:
         at += 1
-    own = ranks[at]
+    own = np.int64(ranks[at])
     while joined.saddle[own] > grey:
-        own = joined.parent[own]
+        own = np.int64(joined.parent[own])
     begin, stop = joined.node_start[own], joined.node_start[own + 1]
-    return joined.peak[own], _area_at(joined.node_level, joined.node_area, begin, stop, grey)
+    area = _area_at(joined.node_level, joined.node_area, begin, stop, grey)
+    return True, own, joined.peak[own], area
+
+
+def find_root(
+    forest: Forest, joined: JoinedTree, ranks: NDArray[np.int32], block: int, branch: int, grey: int
+) -> Root:
+    """Return what stands for the component at ``grey`` that a branch of a block is part of.
+
+    ``ranks`` gives of each border branch its place in the joined tree.
+    """
+    is_joined, root, peak, area = _find_root(forest, joined, ranks, block, branch, grey)
+    return Root(bool(is_joined), int(root), int(peak), int(area))
+
+
+@compiled
+def _area_at(level: Any, area: Any, begin: Any, stop: Any, grey: Any) -> Any:
+    """Return the area at the last node above ``grey``; nodes fall from the peak."""
+    while stop - 1 > begin and level[stop - 1] <= grey:
+        stop -= 1
+    return area[stop - 1]
