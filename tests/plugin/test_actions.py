@@ -17,10 +17,10 @@ from slideconcord.plugin.layers import change_colour
 from slideconcord.plugin.results import drawn_box, show_area
 from slideconcord.plugin.session import session_of
 from slideconcord.plugin.tags import find_layer, tag_of
-from slideconcord.plugin.workspace import Cut
 from slideconcord.segmentation.hysteresis import hysteresis
 from slideconcord.segmentation.mask import open_mask
 from slideconcord.segmentation.thresholds import Thresholds
+from slideconcord.segmentation.tuning import Tuning
 
 BOX = Box(200, 300, 700, 900)
 
@@ -42,7 +42,7 @@ def test_open_segment_threshold_export(viewer_model, model, tiny_slide_path, tmp
     ]  # fmt: skip
     exact = hysteresis(entry.probability, 0.35, 0.6)
     assert 0 < exact.array.sum() < exact.array.size
-    entry.outline = False
+    entry.style = "filled"
     np.testing.assert_array_equal(np.asarray(mask_layer.data[0]), exact.array)
     saved = open_mask(files[1])
     np.testing.assert_array_equal(np.asarray(saved.array), exact.array)
@@ -105,7 +105,7 @@ def test_a_finished_run_is_found_again(viewer_model, model, tiny_slide_path, tmp
 
 def test_thresholds_start_at_the_model_s_own(viewer_model, model, tiny_slide_path, tmp_path):
     _, entry = segmented(viewer_model, tiny_slide_path, tmp_path)
-    assert entry.cut == Cut(Thresholds(0.3, 0.5))
+    assert entry.tuning == Tuning(Thresholds(0.3, 0.5))
     assert not entry.history.can_undo
 
 
@@ -113,7 +113,7 @@ def test_thresholds_that_were_set_survive_a_new_run(viewer_model, model, tiny_sl
     _, entry = segmented(viewer_model, tiny_slide_path, tmp_path)
     actions.set_thresholds(viewer_model, 0.2, 0.8)
     list(actions.run_segmentation(viewer_model, box=Box(0, 0, 400, 400), folder=tmp_path))
-    assert entry.cut.thresholds == Thresholds(0.2, 0.8)
+    assert entry.tuning.thresholds == Thresholds(0.2, 0.8)
     assert entry.index is None
 
 
@@ -129,7 +129,7 @@ def test_changing_a_cut_by_script_moves_the_mask_layer(
     _, entry = segmented(viewer_model, tiny_slide_path, tmp_path)
     layer = actions.set_thresholds(viewer_model, 0.3, 0.5)
     before = np.asarray(layer.data[0]).copy()
-    entry.cut = Cut(Thresholds(0.45, 0.5))
+    entry.tuning = Tuning(Thresholds(0.45, 0.5))
     assert (np.asarray(layer.data[0]) != before).any()
 
 

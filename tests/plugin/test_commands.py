@@ -48,10 +48,10 @@ def test_keys_move_the_thresholds(in_use, model, tiny_slide_path, tmp_path):
     entry = actions.slide_entry(in_use)
     keys.raise_low()
     keys.lower_high()
-    assert entry.cut.thresholds == Thresholds(0.31, 0.49)
+    assert entry.tuning.thresholds == Thresholds(0.31, 0.49)
     keys.lower_low()
     keys.raise_high()
-    assert entry.cut.thresholds == Thresholds(0.3, 0.5)
+    assert entry.tuning.thresholds == Thresholds(0.3, 0.5)
     assert entry.history.can_undo
 
 

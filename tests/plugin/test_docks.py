@@ -189,15 +189,16 @@ def thresholded(viewer, tmp_path, qtbot):
 def test_sliders_move_the_exact_mask_and_the_numbers(viewer, slide_layer, model, qtbot, tmp_path):
     dock, entry = thresholded(viewer, tmp_path, qtbot)
     qtbot.waitUntil(lambda: entry.index is not None, timeout=WAIT_MS)
-    entry.outline = False
-    dock.controls.slider.setValue((0.4, 0.7))
-    qtbot.waitUntil(lambda: entry.cut.thresholds == Thresholds(0.4, 0.7))
+    entry.style = "filled"
+    dock.look.highlight.setChecked(False)
+    dock.tuning.controls.slider.setValue((0.4, 0.7))
+    qtbot.waitUntil(lambda: entry.tuning.thresholds == Thresholds(0.4, 0.7))
     layer = find_layer(viewer.layers, entry.id, "mask")
     exact = hysteresis(entry.probability, 0.4, 0.7)
     np.testing.assert_array_equal(np.asarray(layer.data[0]), exact.array)
     area = exact.area_um2 * 1e-6
     qtbot.waitUntil(lambda: entry.facts is not None and abs(entry.facts.area_mm2 - area) < 1e-9)
-    assert dock.facts.itemAt(1).widget().text() == f"{area:.4g} mm²"
+    assert dock.numbers.values["Area"].text() == f"{area:.4g} mm²"
 
 
 def test_a_slider_move_draws_the_mask_anew(viewer, slide_layer, model, qtbot, tmp_path):
@@ -205,26 +206,26 @@ def test_a_slider_move_draws_the_mask_anew(viewer, slide_layer, model, qtbot, tm
     qtbot.waitUntil(lambda: entry.index is not None, timeout=WAIT_MS)
     layer, drawn = find_layer(viewer.layers, entry.id, "mask"), []
     layer.events.set_data.connect(lambda _event: drawn.append(1))
-    dock.controls.slider.setValue((0.45, 0.6))
+    dock.tuning.controls.slider.setValue((0.45, 0.6))
     qtbot.waitUntil(lambda: bool(drawn))
 
 
 def test_presets_undo_redo_and_reset(viewer, slide_layer, model, qtbot, tmp_path):
     dock, entry = thresholded(viewer, tmp_path, qtbot)
-    assert entry.cut.thresholds == Thresholds(0.3, 0.5)
-    index = dock.preset.findText("Fragmented")
-    dock.preset.setCurrentIndex(index)
-    dock.preset.activated.emit(index)
-    assert entry.cut.thresholds == Thresholds(0.05, 0.1)
-    assert dock.undo.isEnabled()
-    dock.undo.click()
-    assert entry.cut.thresholds == Thresholds(0.3, 0.5)
-    assert dock.preset.currentText().startswith("Model's own")
-    dock.redo.click()
-    assert entry.cut.thresholds == Thresholds(0.05, 0.1)
-    dock.reset.click()
-    assert entry.cut.thresholds == Thresholds(0.3, 0.5)
-    assert dock.controls.thresholds == Thresholds(0.3, 0.5)
+    assert entry.tuning.thresholds == Thresholds(0.3, 0.5)
+    index = dock.tuning.preset.findText("Fragmented")
+    dock.tuning.preset.setCurrentIndex(index)
+    dock.tuning.preset.activated.emit(index)
+    assert entry.tuning.thresholds == Thresholds(0.05, 0.1)
+    assert dock.tuning.undo.isEnabled()
+    dock.tuning.undo.click()
+    assert entry.tuning.thresholds == Thresholds(0.3, 0.5)
+    assert dock.tuning.preset.currentText().startswith("Model's own")
+    dock.tuning.redo.click()
+    assert entry.tuning.thresholds == Thresholds(0.05, 0.1)
+    dock.tuning.reset.click()
+    assert entry.tuning.thresholds == Thresholds(0.3, 0.5)
+    assert dock.tuning.controls.thresholds == Thresholds(0.3, 0.5)
 
 
 def test_until_the_index_is_built_the_dock_says_preview(
@@ -232,7 +233,7 @@ def test_until_the_index_is_built_the_dock_says_preview(
 ):
     gate = threading.Event()
 
-    def slow(probability):
+    def slow(probability, class_name=None):
         gate.wait(5)
         yield 0
         from slideconcord.segmentation.threshold_build import index_blocks
@@ -241,18 +242,18 @@ def test_until_the_index_is_built_the_dock_says_preview(
 
     monkeypatch.setattr("slideconcord.plugin.indexing.index_map", slow)
     dock, entry = thresholded(viewer, tmp_path, qtbot)
-    qtbot.waitUntil(lambda: dock.note.text().startswith("Preview"))
+    qtbot.waitUntil(lambda: dock.numbers.note.text().startswith("Preview"))
     layer = find_layer(viewer.layers, entry.id, "mask")
     assert layer.metadata["slideconcord"]["source"].is_preview
     gate.set()
     qtbot.waitUntil(lambda: entry.index is not None, timeout=WAIT_MS)
-    qtbot.waitUntil(lambda: dock.note.text() == "")
+    qtbot.waitUntil(lambda: dock.numbers.note.text() == "")
     assert not layer.metadata["slideconcord"]["source"].is_preview
 
 
 def test_export_from_the_dock(viewer, slide_layer, model, qtbot, tmp_path):
     dock, entry = thresholded(viewer, tmp_path, qtbot)
-    dock.controls.slider.setValue((0.4, 0.7))
+    dock.tuning.controls.slider.setValue((0.4, 0.7))
     dock.export.kinds["png"].setChecked(False)
     dock.export.export_to(tmp_path / "out")
     qtbot.waitUntil(lambda: dock.export.save.isEnabled(), timeout=WAIT_MS)

@@ -17,15 +17,15 @@ from slideconcord.plugin.live import (
     refresh_live,
     with_tiny_level,
 )
-from slideconcord.plugin.masks import CutArray, cut_mask, exact_mask, min_area_px
-from slideconcord.plugin.workspace import Cut
+from slideconcord.plugin.masks import TunedArray, asked_of, exact_mask, tuned_mask
 from slideconcord.segmentation.hysteresis import hysteresis
 from slideconcord.segmentation.regions import find_regions
 from slideconcord.segmentation.threshold_build import index_thresholds
 from slideconcord.segmentation.thresholds import Thresholds
+from slideconcord.segmentation.tuning import Tuning
 
 LOW, HIGH = 0.55, 0.65
-CUT = Cut(Thresholds(LOW, HIGH))
+TUNING = Tuning(Thresholds(LOW, HIGH))
 
 
 def blobs(shape=(300, 410), seed=0):
@@ -42,7 +42,8 @@ def a_map(values):
     while max(levels[-1].shape) > 100:
         levels.append(levels[-1][::2, ::2])
     return SimpleNamespace(
-        level=levels.__getitem__, levels=lambda: levels, level_count=len(levels),
+        level=lambda i, _class=None: levels[i], levels=lambda _class=None: levels,
+        level_count=len(levels),
         shape=values.shape, frame=Frame(10, 20, 2, 2), mpp=Mpp(1, 1), slide_mpp=Mpp(0.5, 0.5),
         slide_fingerprint="f", slide_bounds=None, target="dark", complete=True, provenance={},
         low=0.3, high=0.6,
@@ -56,7 +57,7 @@ def values():
 
 @pytest.fixture
 def source(values):
-    source = MaskSource(a_map(values), CUT, outline=False)
+    source = MaskSource(a_map(values), TUNING, style="filled")
     source.index = index_thresholds(values)
     return source
 
@@ -92,7 +93,7 @@ def test_every_level_shows_the_exact_mask(source, values):
 @given(st.data())
 def test_any_box_of_any_level_is_part_of_the_mask(data):
     values = blobs()
-    source = MaskSource(a_map(values), CUT, outline=False)
+    source = MaskSource(a_map(values), TUNING, style="filled")
     source.index = _INDEX
     number = data.draw(st.integers(0, len(source.levels) - 2))
     height, width = source.levels[number].shape
@@ -107,7 +108,7 @@ _INDEX = index_thresholds(blobs())
 
 
 def test_outlines_do_not_depend_on_the_box(source):
-    source.outline = True
+    source.style = "outline"
     whole = np.asarray(source.levels[0])
     part = source.levels[0][37:181, 64:333]
     np.testing.assert_array_equal(part, whole[37:181, 64:333])
@@ -117,7 +118,7 @@ def test_outlines_do_not_depend_on_the_box(source):
 def test_an_outline_runs_inside_the_mask_and_not_along_the_map_s_edge():
     values = np.zeros((40, 40), np.uint8)
     values[:20, :20] = 255
-    source = MaskSource(a_map(values), CUT, outline=True)
+    source = MaskSource(a_map(values), TUNING, style="outline")
     source.index = index_thresholds(values)
     outline = np.asarray(source.levels[0])
     assert outline[10, 20 - OUTLINE_PX : 20].all()
@@ -126,7 +127,7 @@ def test_an_outline_runs_inside_the_mask_and_not_along_the_map_s_edge():
 
 
 def test_without_an_index_a_view_is_previewed_by_itself(values):
-    source = MaskSource(a_map(values), CUT, outline=False)
+    source = MaskSource(a_map(values), TUNING, style="filled")
     assert source.is_preview
     part = source.levels[0][50:150, 60:200]
     np.testing.assert_array_equal(part, hysteresis(values[50:150, 60:200], LOW, HIGH))
@@ -134,8 +135,8 @@ def test_without_an_index_a_view_is_previewed_by_itself(values):
 
 
 def test_what_is_shown_and_what_is_exported_is_the_same_mask(source, values):
-    source.cut = Cut(Thresholds(LOW, HIGH), min_area_um2=300)
-    mask = exact_mask(source.probability, source.index, source.cut)
+    source.tuning = Tuning(Thresholds(LOW, HIGH), min_area_um2=300)
+    mask = exact_mask(source.probability, source.index, source.tuning)
     np.testing.assert_array_equal(np.asarray(source.levels[0]), np.asarray(mask.array))
     regions = find_regions(mask)
     assert len(regions) == source.index.areas(LOW, HIGH, min_area_px=300).region_count
@@ -145,11 +146,11 @@ def test_what_is_shown_and_what_is_exported_is_the_same_mask(source, values):
 
 
 def test_a_smallest_area_counts_as_find_regions_counts(source):
-    mask = exact_mask(source.probability, source.index, Cut(Thresholds(LOW, HIGH)))
+    mask = exact_mask(source.probability, source.index, Tuning(Thresholds(LOW, HIGH)))
     sizes = sorted(region.measurements["Area um^2"] for region in find_regions(mask))
     least = sizes[len(sizes) // 2]
-    cut = Cut(Thresholds(LOW, HIGH), min_area_um2=least)
-    kept = find_regions(exact_mask(source.probability, source.index, cut))
+    tuning = Tuning(Thresholds(LOW, HIGH), min_area_um2=least)
+    kept = find_regions(exact_mask(source.probability, source.index, tuning))
     assert len(kept) == sum(size >= least for size in sizes)
 
 
@@ -157,12 +158,13 @@ def test_a_smallest_area_counts_as_find_regions_counts(source):
     ("area_um2", "pixel_um2", "least"), [(0, 1, 1), (1, 0.25, 4), (1.1, 0.25, 5), (3, 0.1, 30)]
 )
 def test_smallest_areas_in_pixels(area_um2, pixel_um2, least):
-    assert min_area_px(Cut(min_area_um2=area_um2), pixel_um2) == least
+    assert Tuning(min_area_um2=area_um2).min_area_px(pixel_um2) == least
 
 
 def test_an_empty_box_is_an_empty_mask():
-    assert cut_mask(_INDEX, CUT, 1.0, Box(0, 0, 0, 5)).shape == (0, 5)
-    assert CutArray(_INDEX, CUT, 1.0)[3:3, 0:9].shape == (0, 9)
+    asked = asked_of(TUNING, a_map(blobs()))
+    assert tuned_mask(_INDEX, asked, Box(0, 0, 0, 5)).shape == (0, 5)
+    assert TunedArray(_INDEX, asked)[3:3, 0:9].shape == (0, 9)
 
 
 @pytest.mark.parametrize("kind", [Image, Labels])

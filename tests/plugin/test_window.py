@@ -96,4 +96,4 @@ def test_real_slide_end_to_end(window, real_data: Path, qtbot, tmp_path):
     qtbot.waitUntil(lambda: entry.index is not None, timeout=WAIT_MS)
     qtbot.waitUntil(lambda: entry.facts is not None, timeout=WAIT_MS)
     assert entry.facts.region_count >= 1
-    assert dock.note.text() == ""
+    assert dock.numbers.note.text() == ""

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slideconcord.plugin.keys import nudge
-from slideconcord.plugin.workspace import Cut, History, RunState, SlideEntry, Workspace
+from slideconcord.plugin.workspace import History, RunState, SlideEntry, Workspace
 from slideconcord.segmentation.thresholds import Thresholds
+from slideconcord.segmentation.tuning import Tuning
 
 
 def slide(name="a"):
@@ -41,16 +42,16 @@ def test_forgetting_the_active_slide_makes_another_one_active():
 
 def test_changes_are_announced_once():
     entry, heard = SlideEntry("1", slide()), []
-    entry.events.cut.connect(heard.append)
-    cut = Cut(Thresholds(0.2, 0.4))
-    entry.cut = cut
-    entry.cut = Cut(Thresholds(0.2, 0.4))
-    assert heard == [cut]
+    entry.events.tuning.connect(heard.append)
+    tuning = Tuning(Thresholds(0.2, 0.4))
+    entry.tuning = tuning
+    entry.tuning = Tuning(Thresholds(0.2, 0.4))
+    assert heard == [tuning]
 
 
 def test_settled_cuts_can_be_undone_and_redone():
     entry = SlideEntry("1", slide())
-    first, second = entry.cut, Cut(Thresholds(0.2, 0.4))
+    first, second = entry.tuning, Tuning(Thresholds(0.2, 0.4))
     entry.settle(second)
     assert entry.history.undo() == first
     assert entry.history.redo() == second
@@ -58,32 +59,32 @@ def test_settled_cuts_can_be_undone_and_redone():
 
 def test_undo_is_ready_when_a_settled_cut_is_announced():
     entry, ready = SlideEntry("1", slide()), []
-    entry.events.cut.connect(lambda _: ready.append(entry.history.can_undo))
-    entry.settle(Cut(Thresholds(0.2, 0.4)))
+    entry.events.tuning.connect(lambda _: ready.append(entry.history.can_undo))
+    entry.settle(Tuning(Thresholds(0.2, 0.4)))
     assert ready == [True]
 
 
 def test_a_new_cut_forgets_what_was_undone():
-    cuts = [Cut(Thresholds(low / 10, 0.9)) for low in range(4)]
-    history = History(cuts[0])
-    history.push(cuts[1])
-    history.push(cuts[2])
+    tunings = [Tuning(Thresholds(low / 10, 0.9)) for low in range(4)]
+    history = History(tunings[0])
+    history.push(tunings[1])
+    history.push(tunings[2])
     history.undo()
-    history.push(cuts[3])
+    history.push(tunings[3])
     assert not history.can_redo
-    assert history.undo() == cuts[1]
+    assert history.undo() == tunings[1]
 
 
 def test_the_same_cut_is_remembered_once():
-    history = History(Cut())
-    history.push(Cut())
+    history = History(Tuning())
+    history.push(Tuning())
     assert not history.can_undo
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.sampled_from(["low", "high"]), st.floats(-1.5, 1.5))
 def test_nudging_keeps_low_at_or_below_high(a, b, name, by):
-    cut = Cut(Thresholds(min(a, b), max(a, b))).nudged(name, by)
-    assert 0 <= cut.thresholds.low <= cut.thresholds.high <= 1
+    tuning = Tuning(Thresholds(min(a, b), max(a, b))).nudged(name, by)
+    assert 0 <= tuning.thresholds.low <= tuning.thresholds.high <= 1
 
 
 def test_keys_move_thresholds_only_where_there_is_a_map():
@@ -91,10 +92,10 @@ def test_keys_move_thresholds_only_where_there_is_a_map():
     nudge(workspace, "low", 0.01)
     entry = workspace.take_in("1", slide())
     nudge(workspace, "low", 0.01)
-    assert entry.cut == Cut()
+    assert entry.tuning == Tuning()
     entry.probability = object()
     nudge(workspace, "low", 0.01)
-    assert entry.cut.thresholds.low == pytest.approx(1 / 3 + 0.01, abs=1e-5)
+    assert entry.tuning.thresholds.low == pytest.approx(1 / 3 + 0.01, abs=1e-5)
 
 
 @pytest.mark.parametrize(

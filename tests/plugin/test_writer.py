@@ -63,7 +63,7 @@ def test_a_mask_layer_is_saved_as_thresholded_not_as_drawn(
     list(actions.run_segmentation(viewer_model, folder=tmp_path / "runs"))
     layer = actions.set_thresholds(viewer_model, 0.4, 0.6)
     entry = actions.slide_entry(viewer_model)
-    assert entry.outline
+    assert entry.style == "outline"
     pixel_area = entry.probability.frame.step_y * entry.probability.frame.step_x
     area = sum(annotation.geometry.area for annotation in saved(path, layer))
     assert area / pixel_area == pytest.approx(entry.index.areas(0.4, 0.6).area_px)

@@ -176,7 +176,7 @@ def set_thresholds(
     min_area_um2: float | None = None,
     slide: str | None = None,
 ) -> Layer:
-    """Cut a slide's probability map and return the layer of its exact mask.
+    """Tuning a slide's probability map and return the layer of its exact mask.
 
     What is not given stays as it is.
 
@@ -190,12 +190,12 @@ def set_thresholds(
     entry = slide_entry(viewer, slide)
     if entry.probability is None:
         raise MismatchError(f"{entry.name} has no probability map yet: segment it first.")
-    old = entry.cut.thresholds
+    old = entry.tuning.thresholds
     thresholds = Thresholds(old.low if low is None else low, old.high if high is None else high)
     if entry.index is None:
         entry.index = finish(index_map(entry.probability))
-    least = entry.cut.min_area_um2 if min_area_um2 is None else min_area_um2
-    entry.settle(replace(entry.cut, thresholds=thresholds, min_area_um2=least))
+    least = entry.tuning.min_area_um2 if min_area_um2 is None else min_area_um2
+    entry.settle(replace(entry.tuning, thresholds=thresholds, min_area_um2=least))
     return show_mask(viewer, entry)
 
 
@@ -218,6 +218,6 @@ def export_results(
     entry = slide_entry(viewer, slide)
     if entry.probability is None:
         raise MismatchError(f"{entry.name} has no probability map yet: segment it first.")
-    steps = export(entry.slide, entry.probability, entry.cut, Path(folder), kinds, entry.index)
+    steps = export(entry.slide, entry.probability, entry.tuning, Path(folder), kinds, entry.index)
     files: list[Path] = finish(steps)
     return files

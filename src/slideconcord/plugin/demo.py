@@ -10,6 +10,7 @@ from typing import Any
 from qtpy.QtWidgets import QApplication
 
 from slideconcord.plugin import actions
+from slideconcord.plugin.dock import bring_up
 from slideconcord.plugin.exporting import make_folder
 from slideconcord.plugin.sample_data import sample_slides
 from slideconcord.plugin.threshold_dock import ThresholdDock
@@ -84,14 +85,6 @@ def _keep_map(entry: Any, out: Path) -> Path:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(entry.probability.path, target)
     return target
-
-
-def bring_up(widget: Any) -> None:
-    """Bring the tab of a dock's widget to the front."""
-    parent = widget
-    while parent is not None:
-        parent.raise_()
-        parent = parent.parentWidget()
 
 
 def paint(seconds: float = PAINT_S) -> None:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QCloseEvent, QShowEvent
-from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDockWidget,
+    QFrame,
+    QLabel,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from slideconcord.plugin.session import Session, session_of
 from slideconcord.plugin.workspace import SlideEntry
@@ -49,6 +58,9 @@ class Dock(QWidget):
     Subclasses fill ``self.body``, override ``show_entry`` and, to end what they began, ``let_go``.
     """
 
+    title = ""
+    """What its tab says; napari's own title does not fit on one."""
+
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._watch = CloseWatch(self)
@@ -84,11 +96,19 @@ class Dock(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         # The main window's close event reaches no dock by itself.
         self._watch.follow(self.window())
+        self._name_tab()
         super().showEvent(event)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.close_down()
         super().closeEvent(event)
+
+    def _name_tab(self) -> None:
+        parent = self.parentWidget()
+        while parent is not None and not isinstance(parent, QDockWidget):
+            parent = parent.parentWidget()
+        if parent is not None and self.title:
+            parent.setWindowTitle(self.title)
 
     def _make_body(self) -> QVBoxLayout:
         inner = QWidget()
@@ -105,6 +125,14 @@ class Dock(QWidget):
         outer.addWidget(scroll)
         self.setMinimumWidth(DEFAULT_WIDTH)
         return body
+
+
+def bring_up(widget: QWidget) -> None:
+    """Bring the tab of a dock's widget to the front."""
+    parent: QWidget | None = widget
+    while parent is not None:
+        parent.raise_()
+        parent = parent.parentWidget()
 
 
 def line(text: str = "", *, name: str = "") -> QLabel:

@@ -35,7 +35,7 @@ class ExportBox(QGroupBox):
     """Writes what is shown now, at the map's full resolution, in the background."""
 
     starting = Signal()
-    """An export is about to take the entry's cut: apply what is still waiting."""
+    """An export is about to take the entry's tuning: apply what is still waiting."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Export", parent)
@@ -67,9 +67,9 @@ class ExportBox(QGroupBox):
         entry = self.entry
         if entry is None or entry.probability is None or self._job is not None:
             return
-        slide, probability, index = entry.slide, entry.probability, entry.index
-        cut, kinds = entry.cut, self._chosen()
-        self._job = Job(lambda: export(slide, probability, cut, folder, kinds, index))
+        what = entry.slide, entry.probability, entry.tuning, folder, self._chosen()
+        index, class_name = entry.index, entry.class_name
+        self._job = Job(lambda: export(*what, index, class_name))
         self._job.ended.connect(self._on_ended)
         self.save.setEnabled(False)
         self._tell("Exporting…")

@@ -1,4 +1,4 @@
-"""What leaves the plugin: regions, mask and a picture, all from one cut of one map."""
+"""What leaves the plugin: regions, mask and a picture, all from one tuning of one map."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from slideconcord.plugin.masks import exact_mask, index_map
 
 if TYPE_CHECKING:
     from slideconcord.annotations import Annotations
-    from slideconcord.plugin.workspace import Cut
     from slideconcord.segmentation.probability import ProbabilityMap
     from slideconcord.segmentation.threshold_index import ThresholdIndex
+    from slideconcord.segmentation.tuning import Tuning
     from slideconcord.slides import Slide
     from slideconcord.slides.reader import Rgb
 
@@ -39,12 +39,13 @@ def export_files(slide: Slide, folder: Path, kinds: Collection[Kind] = KINDS) ->
 def export(
     slide: Slide,
     probability: ProbabilityMap,
-    cut: Cut,
+    tuning: Tuning,
     folder: Path,
     kinds: Collection[Kind] = KINDS,
     index: ThresholdIndex | None = None,
+    class_name: str | None = None,
 ) -> Generator[Path, None, list[Path]]:
-    """Write what a cut makes of a map, at full resolution; yield each file as it is finished.
+    """Write what a tuning makes of a map, at full resolution; yield each file as it is finished.
 
     Files of an earlier export of the same slide are replaced.
 
@@ -56,15 +57,15 @@ def export(
     files = export_files(slide, folder, kinds)
     make_folder(folder)
     if index is None:
-        index = yield from index_map(probability)
-    mask = exact_mask(probability, index, cut)
+        index = yield from index_map(probability, class_name)
+    mask = exact_mask(probability, index, tuning, class_name)
     if "mask" in files:
         mask.save(files["mask"], overwrite=True)
         yield files["mask"]
     if "geojson" in files or "png" in files:
         from slideconcord.segmentation.regions import find_regions
 
-        regions = find_regions(mask, cut.min_area_um2)
+        regions = find_regions(mask)
         if "geojson" in files:
             write_geojson(regions, slide, files["geojson"])
             yield files["geojson"]

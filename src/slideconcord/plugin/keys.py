@@ -30,7 +30,7 @@ def nudge(workspace: Workspace, name: Name, by: float, _viewer: Any = None) -> N
     """Move one threshold of the active slide by a step."""
     entry = workspace.active
     if entry is not None and entry.probability is not None:
-        entry.settle(entry.cut.nudged(name, by))
+        entry.settle(entry.tuning.nudged(name, by))
 
 
 def lower_low() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from slideconcord.plugin.live import MaskSource, probability_levels
+from slideconcord.plugin.live import GAINED, INSIDE, LOST, MaskSource, probability_levels
 from slideconcord.plugin.tags import KEY, Tag
 from slideconcord.slides import Slide, open_slide
 from slideconcord.slides.view import SlideView, ViewLevel
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from slideconcord.geometry import Frame
-    from slideconcord.plugin.workspace import SlideEntry
+    from slideconcord.plugin.workspace import SlideEntry, Style
     from slideconcord.segmentation.probability import ProbabilityMap
     from slideconcord.slides.colour import Colour
 
@@ -23,6 +23,7 @@ LayerData = tuple[Any, dict[str, Any], Literal["image", "labels", "shapes"]]
 UNITS = ("um", "um")
 PROBABILITY_OPACITY, OUTLINE_OPACITY, FILLED_OPACITY = 0.6, 1.0, 0.5
 MASK_COLOUR = (0.10, 0.85, 0.95, 1.0)
+GAINED_COLOUR, LOST_COLOUR = (0.30, 0.95, 0.35, 0.75), (1.00, 0.45, 0.10, 0.75)
 _RAMP = (
     (0.00, (0.00, 0.00, 0.02, 0.00)),
     (0.20, (0.27, 0.06, 0.42, 0.35)),
@@ -69,10 +70,16 @@ def probability_layer(probability: ProbabilityMap, entry: SlideEntry, name: str)
         "contrast_limits": (0, 255),
         "opacity": PROBABILITY_OPACITY,
         "blending": "translucent_no_depth",
-        "metadata": {KEY: Tag("probability", entry.slide, entry.id, probability=probability)},
+        "metadata": {KEY: shown_map(probability, entry)},
         **place(probability.frame, entry.slide),
     }
-    return probability_levels(probability), keywords, "image"
+    return probability_levels(probability, entry.class_name), keywords, "image"
+
+
+def shown_map(probability: ProbabilityMap, entry: SlideEntry) -> Tag:
+    """Return the mark of the layer that shows the chosen class of a map."""
+    class_name = entry.class_name
+    return Tag("probability", entry.slide, entry.id, probability=probability, class_name=class_name)
 
 
 def mask_layer(source: MaskSource, entry: SlideEntry, name: str) -> LayerData:
@@ -82,7 +89,7 @@ def mask_layer(source: MaskSource, entry: SlideEntry, name: str) -> LayerData:
         "multiscale": True,
         "cache": False,
         "colormap": mask_colormap(),
-        "opacity": mask_opacity(source.outline),
+        "opacity": mask_opacity(source.style),
         "blending": "translucent_no_depth",
         "metadata": {KEY: Tag("mask", entry.slide, entry.id, source=source)},
         **place(source.frame, entry.slide),
@@ -90,9 +97,9 @@ def mask_layer(source: MaskSource, entry: SlideEntry, name: str) -> LayerData:
     return source.levels, keywords, "labels"
 
 
-def mask_opacity(outline: bool) -> float:
+def mask_opacity(style: Style) -> float:
     """Return how opaque a mask is: a filled one lets the tissue through."""
-    return OUTLINE_OPACITY if outline else FILLED_OPACITY
+    return FILLED_OPACITY if style == "filled" else OUTLINE_OPACITY
 
 
 def area_layer(entry: SlideEntry) -> LayerData:
@@ -132,10 +139,13 @@ def probability_colormap() -> Any:
 
 
 def mask_colormap() -> Any:
-    """Return the colours of a mask: transparent outside, one colour inside."""
+    """Return the colours of a mask: transparent outside, one colour inside, two for changes."""
     from napari.utils import DirectLabelColormap
 
-    return DirectLabelColormap(color_dict={0: (0, 0, 0, 0), 1: MASK_COLOUR, None: (0, 0, 0, 0)})
+    clear = (0.0, 0.0, 0.0, 0.0)
+    colours: dict[int | None, tuple[float, ...]] = {0: clear, None: clear}
+    colours |= {INSIDE: MASK_COLOUR, GAINED: GAINED_COLOUR, LOST: LOST_COLOUR}
+    return DirectLabelColormap(color_dict=colours)
 
 
 def change_colour(entry: SlideEntry, layer: Layer, colour: Colour) -> None:

@@ -14,20 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.geometry import Box
-from slideconcord.plugin.masks import cut_mask, pixel_area
+from slideconcord.plugin.masks import asked_of, tuned_mask
 from slideconcord.slides.level import split_index
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-    from slideconcord.plugin.workspace import Cut
+    from slideconcord.plugin.workspace import Style
     from slideconcord.segmentation.probability import LevelArray, ProbabilityMap
     from slideconcord.segmentation.threshold_index import ThresholdIndex
+    from slideconcord.segmentation.tuning import Tuning
 
 Bytes = NDArray[np.uint8]
+Bools = NDArray[np.bool_]
 TINY_PX = 48
 CHUNK_PX = 512
 OUTLINE_PX = 2
+INSIDE, GAINED, LOST = 1, 2, 3
+"""What the pixels of a mask layer say; 0 is outside."""
 
 
 class LiveLevel:
@@ -70,9 +74,11 @@ def with_tiny_level(levels: list[LiveLevel]) -> list[LiveLevel]:
     return [*levels, LiveLevel((shape[0], shape[1]), read)]
 
 
-def probability_levels(probability: ProbabilityMap) -> list[LiveLevel]:
-    """Return the levels of a map, read from its store at every look."""
-    return with_tiny_level([_stored_level(array) for array in probability.levels()])
+def probability_levels(
+    probability: ProbabilityMap, class_name: str | None = None
+) -> list[LiveLevel]:
+    """Return the levels of a class of a map, read from its store at every look."""
+    return with_tiny_level([_stored_level(array) for array in probability.levels(class_name)])
 
 
 def _stored_level(array: LevelArray) -> LiveLevel:
@@ -80,53 +86,88 @@ def _stored_level(array: LevelArray) -> LiveLevel:
 
 
 class MaskSource:
-    """The one place where a cut turns a map into the pixels of a mask layer.
+    """The one place where a tuning turns a map into the pixels of a mask layer.
 
     Without an index (it is still being built) every level is thresholded by itself within the
     box that is looked at: a preview, since a region may be held by a peak outside the view.
     """
 
-    def __init__(self, probability: ProbabilityMap, cut: Cut, outline: bool = True) -> None:
+    def __init__(
+        self,
+        probability: ProbabilityMap,
+        tuning: Tuning,
+        style: Style = "outline",
+        class_name: str | None = None,
+    ) -> None:
         self.probability = probability
+        self.class_name = class_name
         self.frame = probability.frame
-        self.cut = cut
-        self.outline = outline
+        self.tuning = tuning
+        self.style = style
         self.index: ThresholdIndex | None = None
-        self._pixel_um2 = pixel_area(probability)
-        self.levels = with_tiny_level([self._level(i) for i in range(probability.level_count)])
+        self.before: Tuning | None = None
+        """What the mask is lit up against while a change is fresh."""
+        self._drawn: dict[Any, Bools] = {}
+        arrays = [probability.level(i, class_name) for i in range(probability.level_count)]
+        self._arrays = arrays
+        self.levels = with_tiny_level([self._level(i) for i in range(len(arrays))])
 
     @property
     def is_preview(self) -> bool:
         return self.index is None
 
     def read(self, level: int, box: Box) -> Bytes:
-        """Return a box of a level: 1 where the mask, or its outline, is."""
-        if not self.outline:
-            return self._mask(level, box).view(np.uint8)
+        """Return a box of a level: INSIDE where the mask, or its outline, is; what is fresh."""
         whole = Box(0, 0, *self.levels[level].shape)
         wide = Box(
             box.y - OUTLINE_PX, box.x - OUTLINE_PX,
             box.height + 2 * OUTLINE_PX, box.width + 2 * OUTLINE_PX,
         ).intersect(whole)  # fmt: skip
-        mask = self._mask(level, wide).view(np.uint8)
+        mask = self._remembered(level, wide, self.tuning)
+        drawn = self._styled(mask)
+        if self.before is not None:
+            old = self._remembered(level, wide, self.before)
+            light_up(drawn, old, mask)
+        return drawn[box.shift(-wide.y, -wide.x).slices]
+
+    def _styled(self, mask: Bools) -> Bytes:
+        if self.style == "filled":
+            return mask.astype(np.uint8)
+        pixels = mask.view(np.uint8)
         # OpenCV takes what lies beyond the image as mask: the map's edge is no outline.
-        inner = cv2.erode(mask, np.ones((3, 3), np.uint8), iterations=OUTLINE_PX)
-        return np.asarray(cv2.subtract(mask, inner)[box.shift(-wide.y, -wide.x).slices])
+        inner = cv2.erode(pixels, np.ones((3, 3), np.uint8), iterations=OUTLINE_PX)
+        return np.asarray(cv2.subtract(pixels, inner))
+
+    def _remembered(self, level: int, box: Box, tuning: Tuning) -> Bools:
+        """Return the mask; the last two are kept, for the next frame is lit up against them."""
+        key = level, box, tuning, self.index
+        mask = self._drawn.get(key)
+        if mask is None:
+            mask = self._mask(level, box, tuning)
+            kept = {k: m for k, m in self._drawn.items() if k[:2] == key[:2]}
+            fresh = [k for k in kept if k[2] == self.before][-1:] or list(kept)[-1:]
+            self._drawn = {**{k: kept[k] for k in fresh}, key: mask}
+        return mask
 
     def _level(self, level: int) -> LiveLevel:
-        return LiveLevel(self.probability.level(level).shape, lambda box: self.read(level, box))
+        return LiveLevel(self._arrays[level].shape, lambda box: self.read(level, box))
 
-    def _mask(self, level: int, box: Box) -> NDArray[np.bool_]:
+    def _mask(self, level: int, box: Box, tuning: Tuning) -> Bools:
         if self.index is not None:
             step = 2**level
             part = Box(box.y * step, box.x * step, box.height * step, box.width * step)
             part = part.intersect(Box(0, 0, *self.probability.shape))
-            return cut_mask(self.index, self.cut, self._pixel_um2, part, step)
+            return tuned_mask(self.index, asked_of(tuning, self.probability), part, step)
         from slideconcord.segmentation.hysteresis import hysteresis  # loads numba: only now
 
-        values = np.asarray(self.probability.level(level)[box.slices])
-        low, high = self.cut.thresholds.low, self.cut.thresholds.high
-        return hysteresis(values, low, high) if values.size else np.zeros(values.shape, bool)
+        values = np.asarray(self._arrays[level][box.slices])
+        return hysteresis(values, tuning.low, tuning.high) if values.size else values > 0
+
+
+def light_up(drawn: Bytes, old: Bools, new: Bools) -> None:
+    """Mark in ``drawn`` what a change has added and taken away."""
+    np.copyto(drawn, GAINED, where=new & ~old)
+    np.copyto(drawn, LOST, where=old & ~new)
 
 
 def refresh_live(layer: Layer) -> None:

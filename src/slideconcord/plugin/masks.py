@@ -1,20 +1,24 @@
-"""From a cut to a mask and its numbers: exact, lazy, and the same for the screen and the disk."""
+"""From a tuning to a mask and its numbers: exact, lazy, the same for the screen and the disk."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
+from math import floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.geometry import Box
-from slideconcord.plugin.workspace import Cut, MaskFacts
+from slideconcord.plugin.workspace import MaskFacts
 from slideconcord.segmentation.thresholds import Thresholds
+from slideconcord.segmentation.tuning import Tuning
 from slideconcord.slides.level import split_index
 
 if TYPE_CHECKING:
+    from slideconcord.plugin.workspace import Reference
+    from slideconcord.segmentation.index_values import Pin
     from slideconcord.segmentation.mask import Mask
     from slideconcord.segmentation.probability import ProbabilityMap
     from slideconcord.segmentation.threshold_index import ThresholdIndex
@@ -23,17 +27,16 @@ Bools = NDArray[np.bool_]
 CHUNK_PX = 2048
 
 
-class CutArray:
-    """The mask of a cut as an array (y, x) bool that the index answers box by box."""
+class TunedArray:
+    """The mask of a tuning as an array (y, x) bool that the index answers box by box."""
 
     dtype = np.dtype(np.bool_)
     ndim = 2
     chunks = (CHUNK_PX, CHUNK_PX)
 
-    def __init__(self, index: ThresholdIndex, cut: Cut, pixel_um2: float) -> None:
+    def __init__(self, index: ThresholdIndex, asked: dict[str, Any]) -> None:
         self._index = index
-        self._cut = cut
-        self._pixel_um2 = pixel_um2
+        self._asked = asked
         self.shape: tuple[int, int] = index.shape
 
     @property
@@ -42,63 +45,95 @@ class CutArray:
 
     def __getitem__(self, key: Any) -> Any:
         box, rest = split_index(key, (*self.shape, 1))
-        return cut_mask(self._index, self._cut, self._pixel_um2, box)[rest[:2]]
+        return tuned_mask(self._index, self._asked, box)[rest[:2]]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[:], dtype)
 
 
-def index_map(probability: ProbabilityMap) -> Generator[Any, None, ThresholdIndex]:
+def index_map(
+    probability: ProbabilityMap, class_name: str | None = None
+) -> Generator[Any, None, ThresholdIndex]:
     """Build the index of a map in steps that can be cancelled between."""
     from slideconcord.segmentation.threshold_build import index_blocks
 
-    return index_blocks(probability)
+    index = yield from index_blocks(probability, class_name=class_name)
+    index.ranks  # noqa: B018  (computed here, not under the pointer)
+    return index
 
 
-def cut_mask(index: ThresholdIndex, cut: Cut, pixel_um2: float, box: Box, step: int = 1) -> Bools:
-    """Return every ``step``-th pixel of a box (pixels of the map) of a cut's mask."""
+def pins_of(tuning: Tuning, probability: ProbabilityMap) -> tuple[Pin, ...]:
+    """Return the pins of a tuning in pixels of a map."""
+    from slideconcord.segmentation.index_values import Pin
+
+    frame = probability.frame
+    return tuple(
+        Pin(
+            floor((edit.y_level0 - frame.origin_y) / frame.step_y),
+            floor((edit.x_level0 - frame.origin_x) / frame.step_x),
+            edit.keep,
+        )
+        for edit in tuning.edits
+    )
+
+
+def asked_of(tuning: Tuning, probability: ProbabilityMap) -> dict[str, Any]:
+    """Return a tuning in the words of an index: pixels of the map instead of µm²."""
+    return {
+        "low": tuning.low,
+        "high": tuning.high,
+        "min_area_px": tuning.min_area_px(pixel_area(probability)),
+        "prune_percentile": tuning.prune_percentile,
+        "pins": pins_of(tuning, probability),
+    }
+
+
+def tuned_mask(index: ThresholdIndex, asked: dict[str, Any], box: Box, step: int = 1) -> Bools:
+    """Return every ``step``-th pixel of a box (pixels of the map) of a tuning's mask."""
     if not box.area:
         return np.zeros((-(-box.height // step), -(-box.width // step)), bool)
-    low, high = cut.thresholds.low, cut.thresholds.high
-    return index.mask(low, high, box, step, min_area_px=min_area_px(cut, pixel_um2))
+    return index.mask(box=box, step=step, **asked)
 
 
-def min_area_px(cut: Cut, pixel_um2: float) -> int:
-    """Return the smallest number of pixels a region must have."""
-    # a hair's tolerance: 4 pixels of 0.25 µm² are 1 µm², whatever the rounding
-    return max(int(np.ceil(cut.min_area_um2 / pixel_um2 * (1 - 1e-9))), 1)
-
-
-def exact_mask(probability: ProbabilityMap, index: ThresholdIndex, cut: Cut) -> Mask:
-    """Return the mask of a cut at the map's full resolution; its pixels are read when needed."""
+def exact_mask(
+    probability: ProbabilityMap,
+    index: ThresholdIndex,
+    tuning: Tuning,
+    class_name: str | None = None,
+) -> Mask:
+    """Return the mask of a tuning at the map's full resolution; its pixels are read when needed."""
     from slideconcord.provenance import record
     from slideconcord.segmentation.mask import Mask
 
     return Mask(
-        array=CutArray(index, cut, pixel_area(probability)),
+        array=TunedArray(index, asked_of(tuning, probability)),
         frame=probability.frame,
         slide_mpp=probability.slide_mpp,
         slide_fingerprint=probability.slide_fingerprint,
         slide_bounds=probability.slide_bounds,
-        class_name=probability.target,
+        class_name=class_name or probability.target,
         provenance=record(
-            low=cut.thresholds.low,
-            high=cut.thresholds.high,
-            connectivity=4,
-            min_area_um2=cut.min_area_um2,
-            complete=probability.complete,
+            **tuning.facts(),
+            complete=index.place.complete,
             probability=dict(probability.provenance),
         ),
     )
 
 
-def measure(probability: ProbabilityMap, index: ThresholdIndex, cut: Cut) -> MaskFacts:
-    """Return the numbers of a cut over the whole map."""
-    low, high = cut.thresholds.low, cut.thresholds.high
-    pixel_um2 = pixel_area(probability)
-    area_px, count = index.areas(low, high, min_area_px=min_area_px(cut, pixel_um2))
+def measure(
+    probability: ProbabilityMap,
+    index: ThresholdIndex,
+    tuning: Tuning,
+    reference: Reference | None = None,
+) -> MaskFacts:
+    """Return the numbers of a tuning over the whole map."""
+    asked = asked_of(tuning, probability)
+    area_px, count = index.areas(**asked)
+    counts = reference.counts if reference is not None else None
+    scores = index.scores(counts, **asked) if counts is not None else None
     height, width = probability.shape
-    return MaskFacts(area_px * pixel_um2 * 1e-6, count, area_px / (height * width))
+    area_mm2 = area_px * pixel_area(probability) * 1e-6
+    return MaskFacts(area_mm2, count, area_px / (height * width), scores)
 
 
 def pixel_area(probability: ProbabilityMap) -> float:
@@ -106,20 +141,9 @@ def pixel_area(probability: ProbabilityMap) -> float:
     return probability.mpp.y * probability.mpp.x
 
 
-def model_cut(probability: ProbabilityMap, cut: Cut | None = None) -> Cut:
-    """Return a cut at the model's own thresholds."""
-    return replace(cut or Cut(), thresholds=Thresholds(probability.low, probability.high))
-
-
-def facts_text(facts: MaskFacts | None) -> list[tuple[str, str]]:
-    """Return the numbers beside the sliders as (name, text)."""
-    if facts is None:
-        return [("Area", "…"), ("Regions", "…"), ("Share", "…")]
-    return [
-        ("Area", f"{facts.area_mm2:.4g} mm²"),
-        ("Regions", f"{facts.region_count:,}"),
-        ("Share", f"{100 * facts.share:.1f} % of the map"),
-    ]
+def model_tuning(probability: ProbabilityMap, tuning: Tuning | None = None) -> Tuning:
+    """Return a tuning at the model's own thresholds."""
+    return replace(tuning or Tuning(), thresholds=Thresholds(probability.low, probability.high))
 
 
 def finish(steps: Generator[Any, None, Any]) -> Any:

@@ -1,48 +1,57 @@
-"""A list of threshold pairs that have proved useful."""
+"""A list of tunings that have proved useful."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QWidget
 
 from slideconcord.plugin.dock import narrow
-from slideconcord.segmentation.thresholds import PRESETS, Thresholds
+from slideconcord.segmentation.tuning import HasThresholds, Tuning, presets
 
 OWN, MODEL = "As set", "Model's own"
 
 
 class PresetBox(QComboBox):
-    """Offers presets; shows the one that the thresholds are at, or "As set"."""
+    """Offers presets; shows the one that is set, or "As set".
+
+    A preset sets thresholds and pruning; areas, smoothing and pins stay as they are.
+    """
 
     chosen = Signal(object)
-    """The Thresholds that the user chose."""
+    """The Tuning that the user chose."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         narrow(self)
-        self.setToolTip("Pairs of thresholds that have proved useful")
+        self.setToolTip("Thresholds that have proved useful")
         self.activated.connect(self._choose)
         self.offer(None)
 
-    def offer(self, own: Thresholds | None) -> None:
+    def offer(self, model: HasThresholds | None) -> None:
         """List the presets, the model's own first where it is known."""
         self.clear()
         self.addItem(OWN, None)
-        if own is not None:
-            why = f"Low {own.low:.3g} and high {own.high:.3g}: what the model's makers advise."
-            self._add(MODEL, own, why)
-        for name, preset in PRESETS.items():
-            self._add(name.capitalize(), preset.thresholds, preset.help)
+        known = presets(model)
+        for name in sorted(known, key=lambda name: name != "model"):
+            preset = known[name]
+            self.addItem(MODEL if name == "model" else name.capitalize(), preset.tuning)
+            self.setItemData(self.count() - 1, preset.help, Qt.ItemDataRole.ToolTipRole)
 
-    def show_thresholds(self, thresholds: Thresholds | None) -> None:
-        """Show the preset that these thresholds are."""
-        fitting = (i for i in range(1, self.count()) if self.itemData(i) == thresholds)
-        self.setCurrentIndex(next(fitting, 0))
-
-    def _add(self, name: str, thresholds: Thresholds, why: str) -> None:
-        self.addItem(name, thresholds)
-        self.setItemData(self.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
+    def show_tuning(self, tuning: Tuning | None) -> None:
+        """Show the preset that a tuning is."""
+        self.setCurrentIndex(0)
+        for number in range(1, self.count()):
+            if tuning is not None and taken(self.itemData(number), tuning) == tuning:
+                self.setCurrentIndex(number)
+                return
 
     def _choose(self, index: int) -> None:
-        if (thresholds := self.itemData(index)) is not None:
-            self.chosen.emit(thresholds)
+        if (tuning := self.itemData(index)) is not None:
+            self.chosen.emit(tuning)
+
+
+def taken(preset: Tuning, tuning: Tuning) -> Tuning:
+    """Return a tuning with what a preset sets."""
+    return replace(tuning, thresholds=preset.thresholds, prune_percentile=preset.prune_percentile)

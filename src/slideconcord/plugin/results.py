@@ -6,12 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from slideconcord.plugin.layers import area_layer, mask_layer, mask_opacity, probability_layer
-from slideconcord.plugin.live import MaskSource, refresh_live
-from slideconcord.plugin.masks import model_cut
+from slideconcord.plugin.layers import (
+    area_layer,
+    mask_layer,
+    mask_opacity,
+    probability_layer,
+    shown_map,
+)
+from slideconcord.plugin.live import MaskSource, probability_levels, refresh_live
+from slideconcord.plugin.masks import model_tuning
 from slideconcord.plugin.tags import find_layer, tag_of
 from slideconcord.plugin.viewport import box_around
-from slideconcord.plugin.workspace import Cut, History
+from slideconcord.plugin.workspace import History
+from slideconcord.segmentation.tuning import Tuning
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -39,34 +46,69 @@ def show_probability(
 
 def take_map(entry: SlideEntry, probability: ProbabilityMap) -> None:
     """Give an entry its map; thresholds nobody has touched become the model's own."""
-    if entry.probability is None and entry.cut == Cut():
-        entry.cut = model_cut(probability)
-        entry.history = History(entry.cut)
-    entry.index = None
+    if entry.probability is None and entry.tuning == Tuning():
+        entry.tuning = model_tuning(probability)
+        entry.history = History(entry.tuning)
+    index = entry.index
+    is_the_same_so_far = entry.probability is probability and index is not None
+    if not is_the_same_so_far:
+        entry.index = None
     entry.probability = probability
 
 
 def show_mask(viewer: ViewerModel, entry: SlideEntry) -> Layer | None:
-    """Return the layer of an entry's mask, in step with its cut; None without a map."""
+    """Return the layer of an entry's mask, in step with its tuning; None without a map."""
     layer = find_layer(viewer.layers, entry.id, "mask")
     if entry.probability is None:
         return None
     source = source_of(layer)
-    if layer is None or source is None or source.probability is not entry.probability:
+    wanted = entry.probability, entry.class_name
+    if layer is None or source is None or (source.probability, source.class_name) != wanted:
         if layer is not None:
             viewer.layers.remove(layer)
-        source = MaskSource(entry.probability, entry.cut, entry.outline)
+        source = MaskSource(entry.probability, entry.tuning, entry.style, entry.class_name)
         source.index = entry.index
         data, keywords, _ = mask_layer(source, entry, f"{entry.name} · regions")
         with same_selection(viewer):
-            return viewer.add_labels(data, **keywords)
-    wanted = entry.cut, entry.outline, entry.index
-    if (source.cut, source.outline, source.index) != wanted:
-        if source.outline != entry.outline:
-            layer.opacity = mask_opacity(entry.outline)
-        source.cut, source.outline, source.index = wanted
+            return viewer.add_labels(data, visible=entry.style != "none", **keywords)
+    if _bring_up_to_date(source, entry):
+        layer.opacity = mask_opacity(entry.style)
+        layer.visible = entry.style != "none"
         refresh_live(layer)
     return layer
+
+
+def _bring_up_to_date(source: MaskSource, entry: SlideEntry) -> bool:
+    """Tell a source what is wanted; return whether that is new to it."""
+    wanted = entry.tuning, entry.style, entry.index
+    if (source.tuning, source.style, source.index) == wanted:
+        return False
+    is_fresh = entry.highlight and source.index is entry.index and source.before is None
+    if is_fresh and source.tuning != entry.tuning:
+        source.before = source.tuning
+    source.tuning, source.style, source.index = wanted
+    return True
+
+
+def dim_changes(viewer: ViewerModel, entry: SlideEntry) -> None:
+    """Let what a change added or took away look like the rest again."""
+    layer = find_layer(viewer.layers, entry.id, "mask")
+    source = source_of(layer)
+    if source is not None and source.before is not None:
+        source.before = None
+        refresh_live(layer)
+
+
+def show_heat(viewer: ViewerModel, entry: SlideEntry) -> None:
+    """Show the probabilities of the chosen class, or hide them."""
+    layer = find_layer(viewer.layers, entry.id, "probability")
+    if layer is None or entry.probability is None:
+        return
+    tag = layer.metadata["slideconcord"]
+    if tag["class_name"] != entry.class_name:
+        layer.metadata = {**layer.metadata, "slideconcord": shown_map(entry.probability, entry)}
+        layer.data = probability_levels(entry.probability, entry.class_name)
+    layer.visible = entry.heat
 
 
 def source_of(layer: Layer | None) -> MaskSource | None:

@@ -81,6 +81,8 @@ class Runner(QObject):
         if not self._job.was_cancelled:
             self._tell(self._clock.state(progress))
         show_probability(self._session.viewer, self.entry, progress.probability, self._model)
+        if self.entry.probability is not progress.probability:
+            take_map(self.entry, progress.probability)
         self._refresh.ask()
 
     @Slot(object)

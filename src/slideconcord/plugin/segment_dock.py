@@ -41,6 +41,8 @@ FOLDER_ENTRY = "Model folder…"
 class SegmentDock(Dock):
     """Runs a model over the active slide."""
 
+    title = "Segment"
+
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self.runner = Runner(self.session)

@@ -72,11 +72,11 @@ class Session:
 
     def _on_entry(self, _index: int, entry: SlideEntry) -> None:
         """Keep a mask that is shown true to its entry, whoever changes the thresholds."""
-        follow = partial(self._follow_cut, entry)
-        for signal in (entry.events.cut, entry.events.outline, entry.events.index):
+        follow = partial(self._follow_tuning, entry)
+        for signal in (entry.events.tuning, entry.events.style, entry.events.index):
             signal.connect(follow)
 
-    def _follow_cut(self, entry: SlideEntry, _value: Any = None) -> None:
+    def _follow_tuning(self, entry: SlideEntry, _value: Any = None) -> None:
         if find_layer(self.viewer.layers, entry.id, "mask") is not None:
             show_mask(self.viewer, entry)
 

@@ -24,6 +24,8 @@ VIEW_MS = 30
 class SlideDock(Dock):
     """Facts, colour switch and minimap of the active slide."""
 
+    title = "Slide"
+
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self._facts = QFormLayout()

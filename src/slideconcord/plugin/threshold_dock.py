@@ -3,261 +3,294 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Slot
-from qtpy.QtWidgets import (
-    QButtonGroup,
-    QDoubleSpinBox,
-    QFormLayout,
-    QGroupBox,
-    QHBoxLayout,
-    QPushButton,
-    QRadioButton,
-    QVBoxLayout,
-)
+from qtpy.QtCore import QTimer, Slot
 
-from slideconcord.plugin.dock import Dock, line, narrow
+from slideconcord.errors import SlideconcordError
+from slideconcord.plugin.comparing import Comparer
+from slideconcord.plugin.dock import Dock, line
 from slideconcord.plugin.export_box import ExportBox
 from slideconcord.plugin.indexing import Indexer
-from slideconcord.plugin.masks import facts_text, measure, model_cut
-from slideconcord.plugin.preset_box import PresetBox
-from slideconcord.plugin.results import show_mask
-from slideconcord.plugin.threshold_controls import ThresholdControls
-from slideconcord.plugin.throttle import Throttle
-from slideconcord.plugin.workspace import Cut, SlideEntry
-from slideconcord.segmentation.thresholds import Thresholds
+from slideconcord.plugin.landscape_dock import open_landscape
+from slideconcord.plugin.latest import Latest
+from slideconcord.plugin.look_box import LookBox
+from slideconcord.plugin.masks import measure, model_tuning, pins_of
+from slideconcord.plugin.mover import Mover
+from slideconcord.plugin.numbers_box import NumbersBox
+from slideconcord.plugin.pins_box import PinsBox
+from slideconcord.plugin.pointer import Pointer
+from slideconcord.plugin.references import Choice, from_file, from_layer, layer_choices
+from slideconcord.plugin.results import dim_changes, show_heat, show_mask
+from slideconcord.plugin.tuning_box import TuningBox
+from slideconcord.plugin.viewport import look_at
+from slideconcord.plugin.watching import Watching
+from slideconcord.plugin.workspace import MaskFacts, RunState, SlideEntry
+from slideconcord.segmentation.tuning import Edit, Tuning
 
-FRAME_MS = 8
-FACTS_MS = 60
-LARGEST_AREA_UM2 = 1e9
+HIGHLIGHT_MS = 400
 
 
 class ThresholdDock(Dock):
     """Cuts the active slide's probability map into regions."""
 
+    title = "Threshold"
+
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
-        self.controls = ThresholdControls()
-        self.preset = PresetBox()
-        self.min_area = QDoubleSpinBox()
-        self.undo, self.redo, self.reset = (QPushButton(t) for t in ("Undo", "Redo", "Reset"))
-        self.outline, self.filled = QRadioButton("Outline"), QRadioButton("Filled")
-        self.facts = QFormLayout()
-        self.note = line(name="note")
-        self.export = ExportBox()
-        self.state = line(name="state")
-        self._lay_out()
-        self._wanted: Cut | None = None
-        self._frame = Throttle(self._apply, FRAME_MS, self)
-        self._measure = Throttle(self._show_facts, FACTS_MS, self)
-        self._indexer = Indexer()
+        self.tuning, self.look = TuningBox(), LookBox()
+        self.numbers, self.pins = NumbersBox(), PinsBox()
+        self.export, self.state = ExportBox(), line(name="state")
+        self._groups = (self.tuning, self.look, self.numbers, self.pins, self.export)
+        for group in (*self._groups, self.state):
+            self.body.addWidget(group)
+        self.body.addStretch(1)
+        self.mover, self.pointer = Mover(self), Pointer(self.session, self)
+        self._indexer, self.comparer = Indexer(self), Comparer(self)
+        self._measuring, self._watching = Latest(self), Watching()
+        self._dim = QTimer(self)
+        self._dim.setSingleShot(True)
+        self._dim.setInterval(HIGHLIGHT_MS)
         self._connect()
         self.follow()
 
     def let_go(self) -> None:
-        self._watch_entry(None)
-        self._frame.cancel()
-        self._measure.cancel()
-        self._indexer.close()
+        self._watching.follow(None, {})
+        self._dim.stop()
+        self._end_highlight()
+        if self.entry is not None:
+            self.entry.highlight = False
+        layers = self.viewer.layers.events
+        layers.inserted.disconnect(self._offer_references)
+        layers.removed.disconnect(self._offer_references)
+        for worker in (self.mover, self._measuring, self._indexer, self.comparer, self.pointer):
+            worker.close()
         self.export.let_go()
 
     def show_entry(self, entry: SlideEntry | None) -> None:
-        self._watch_entry(entry)
+        self._watching.follow(
+            entry,
+            {
+                "probability": self._on_probability,
+                "class_name": self._on_probability,
+                "run": self._on_run,
+                "index": self._on_index,
+                "tuning": self._on_tuning,
+                "style": self._on_look,
+                "heat": self._on_look,
+                "facts": self._on_facts,
+                "reference": self._on_reference,
+            },
+        )
+        self.mover.follow(entry)
+        self.pointer.entry = entry
         self.export.show_entry(entry)
-        self._frame.cancel()
-        self._wanted = None
+        self.comparer.close()
+        self._measuring.forget()
         self._on_probability()
 
     # --- what the user does -------------------------------------------------------------------
 
     @Slot(object)
-    def _on_moved(self, thresholds: Thresholds) -> None:
-        self._want(thresholds=thresholds)
+    def _want(self, changes: dict[str, Any]) -> None:
+        self.mover.want(**changes)
 
-    def _on_min_area(self, area_um2: float) -> None:
-        self._want(min_area_um2=area_um2)
-        self._remember()
-
-    def _want(self, **changes: Any) -> None:
-        """Have a cut applied with the next frame; of many wishes the last one counts."""
+    def _settle(self, tuning: Tuning) -> None:
         if self.entry is not None:
-            self._wanted = replace(self._wanted or self.entry.cut, **changes)
-            self._frame.ask()
-
-    def _apply(self) -> None:
-        if self.entry is not None and self._wanted is not None:
-            wanted, self._wanted = self._wanted, None
-            self.entry.cut = wanted
-
-    def _remember(self) -> None:
-        self._frame.flush()
-        if self.entry is not None:
-            self.entry.history.push(self.entry.cut)
-            self._show_history()
-
-    @Slot(object)
-    def _take_preset(self, thresholds: Thresholds) -> None:
-        self._want(thresholds=thresholds)
-        self._remember()
+            self.mover.flush()
+            self.entry.settle(tuning)
 
     def _go_back(self) -> None:
         if self.entry is not None:
-            self.entry.cut = self.entry.history.undo()
+            self.mover.flush()
+            self.entry.tuning = self.entry.history.undo()
 
     def _go_forward(self) -> None:
         if self.entry is not None:
-            self.entry.cut = self.entry.history.redo()
+            self.entry.tuning = self.entry.history.redo()
 
     def _go_home(self) -> None:
         if self.entry is not None and self.entry.probability is not None:
-            self.entry.settle(model_cut(self.entry.probability))
+            self._settle(model_tuning(self.entry.probability))
 
-    def _take_style(self, _checked: bool) -> None:
+    def _remove_pins(self, pins: list[Edit]) -> None:
         if self.entry is not None:
-            self.entry.outline = self.outline.isChecked()
+            edits = tuple(edit for edit in self.entry.tuning.edits if edit not in pins)
+            self._settle(replace(self.entry.tuning, edits=edits))
+
+    def _look_at(self, pin: Edit) -> None:
+        layer = self.session.layer_of(self.entry)
+        if layer is not None:
+            look_at(self.viewer, layer, pin.y_level0 - 0.5, pin.x_level0 - 0.5)
+
+    def _take_class(self, name: str) -> None:
+        if self.entry is not None and self.entry.probability is not None:
+            self.entry.index = None
+            self.entry.class_name = None if name == self.entry.probability.target else name
+
+    def _take_layer(self, layer: Any) -> None:
+        slide_layer = self.session.layer_of(self.entry)
+        if self.entry is not None and slide_layer is not None:
+            entry = self.entry
+            self._compare(lambda: from_layer(layer, slide_layer, entry))
+
+    def _take_file(self, path: Path | None) -> None:
+        entry = self.entry
+        if path is None or entry is None:
+            self._offer_references()
+        else:
+            self._compare(lambda: from_file(path, entry))
+
+    def _compare(self, make: Any) -> None:
+        if self.entry is None:
+            return
+        try:
+            choice: Choice = make()
+        except SlideconcordError as error:
+            self.comparer.drop(self.entry)
+            self.comparer.message = str(error)
+            self._on_reference()
+        else:
+            self.comparer.compare(self.entry, choice)
+
+    def _drop_reference(self) -> None:
+        if self.entry is not None:
+            self.comparer.drop(self.entry)
 
     # --- what the workspace says ---------------------------------------------------------------
 
-    def _watch_entry(self, entry: SlideEntry | None) -> None:
-        for old, signal, slot in getattr(self, "_watched", []):
-            getattr(old.events, signal).disconnect(slot)
-        self._watched = []
-        if entry is None:
-            return
-        for signal, slot in (
-            ("probability", self._on_probability),
-            ("index", self._on_index),
-            ("cut", self._on_cut),
-            ("outline", self._on_style),
-        ):
-            getattr(entry.events, signal).connect(slot)
-            self._watched.append((entry, signal, slot))
-
-    def _on_probability(self, _probability: Any = None) -> None:
+    def _on_probability(self, _new: Any = None) -> None:
         entry = self.entry
         there = entry is not None and entry.probability is not None
         for group in self._groups:
             group.setEnabled(there)
-        probability = entry.probability if entry else None
-        self.preset.offer(model_cut(probability).thresholds if probability else None)
+        self.tuning.preset.offer(entry.probability if entry else None)
         self.state.setText("" if there else "Segment a slide first: this needs a probability map.")
-        self._on_cut()
-        self._on_style()
-        if entry is not None and there and entry.index is None:
+        self.state.setVisible(not there)
+        self.look.show_entry(entry)
+        self._on_tuning()
+        self._on_look()
+        self._offer_references()
+        if entry is not None and there:
             self._indexer.build(entry)
 
-    def _on_index(self, _index: Any = None) -> None:
+    def _on_run(self, run: RunState) -> None:
+        if run.status == "done" and self.entry is not None:
+            self._indexer.build(self.entry)
+
+    def _on_index(self, index: Any = None) -> None:
+        self._show()
+        if self.entry is not None and index is not None:
+            self.comparer.count_again(self.entry)
+
+    def _on_tuning(self, _tuning: Any = None) -> None:
+        entry = self.entry
+        if entry is not None:
+            self.tuning.show_tuning(entry.tuning)
+            self.tuning.show_history(entry.history.can_undo, entry.history.can_redo)
+            self.pins.show_tuning(entry.tuning, entry.slide.mpp, idle_pins(entry))
         self._show()
 
-    def _on_cut(self, _cut: Any = None) -> None:
+    def _on_look(self, _look: Any = None) -> None:
+        self.look.show_entry(self.entry)
         if self.entry is not None:
-            self.controls.show_thresholds(self.entry.cut.thresholds)
-            self.min_area.blockSignals(True)
-            self.min_area.setValue(self.entry.cut.min_area_um2)
-            self.min_area.blockSignals(False)
-        self.preset.show_thresholds(self.entry.cut.thresholds if self.entry else None)
-        self._show_history()
-        self._show()
-
-    def _on_style(self, _outline: Any = None) -> None:
-        if self.entry is not None:
-            (self.outline if self.entry.outline else self.filled).setChecked(True)
+            show_heat(self.viewer, self.entry)
         self._show()
 
     def _show(self) -> None:
-        if self.entry is not None and self.entry.probability is not None:
-            show_mask(self.viewer, self.entry)
-        self._measure.ask()
-
-    def _show_facts(self) -> None:
         entry = self.entry
-        ready = False
-        if entry is not None and entry.probability is not None and entry.index is not None:
-            ready = True
-            entry.facts = measure(entry.probability, entry.index, entry.cut)
-        while self.facts.rowCount():
-            self.facts.removeRow(0)
-        for name, text in facts_text(entry.facts if entry and ready else None):
-            self.facts.addRow(name, line(text))
-        self.note.setText(_note(entry))
-        self.note.setVisible(bool(self.note.text()))
+        if entry is None or entry.probability is None:
+            self._on_facts()
+            return
+        show_mask(self.viewer, entry)
+        self._dim.start()
+        probability, index, tuning = entry.probability, entry.index, entry.tuning
+        reference = entry.reference
+        if index is None:
+            entry.facts = None
+            self._on_facts()
+        else:
+            self._measuring.ask(lambda: (entry, measure(probability, index, tuning, reference)))
 
-    def _show_history(self) -> None:
-        history = self.entry.history if self.entry else None
-        self.undo.setEnabled(history is not None and history.can_undo)
-        self.redo.setEnabled(history is not None and history.can_redo)
+    @Slot(object)
+    def _take_facts(self, measured: tuple[SlideEntry, MaskFacts]) -> None:
+        entry, facts = measured
+        entry.facts = facts
+        self._on_facts()
 
-    # --- layout ---------------------------------------------------------------------------------
+    def _on_facts(self, _facts: Any = None) -> None:
+        entry = self.entry
+        facts = entry.facts if entry else None
+        self.numbers.show_facts(facts, has_reference=bool(entry and entry.reference))
+        self.numbers.tell(note_for(entry), self._reference_note())
+
+    def _on_reference(self, _reference: Any = None) -> None:
+        self._offer_references()
+        self._show()
+
+    def _reference_note(self) -> str:
+        return "Comparing with the reference…" if self.comparer.is_busy else self.comparer.message
+
+    def _offer_references(self, _event: Any = None) -> None:
+        entry = self.entry
+        layers = layer_choices(self.viewer, entry) if entry is not None else []
+        chosen = entry.reference.name if entry is not None and entry.reference else None
+        self.numbers.offer([(layer.name, layer) for layer in layers], chosen)
+
+    def _end_highlight(self) -> None:
+        if self.entry is not None:
+            dim_changes(self.viewer, self.entry)
 
     def _connect(self) -> None:
-        self.controls.changed.connect(self._on_moved)
-        self.controls.settled.connect(self._remember)
-        self.preset.chosen.connect(self._take_preset)
-        self.min_area.valueChanged.connect(self._on_min_area)
-        self.undo.clicked.connect(self._go_back)
-        self.redo.clicked.connect(self._go_forward)
-        self.reset.clicked.connect(self._go_home)
-        self.outline.toggled.connect(self._take_style)
-        self.export.starting.connect(self._frame.flush)
+        box = self.tuning
+        box.changed.connect(self._want)
+        box.settled.connect(self._remember)
+        box.undo.clicked.connect(self._go_back)
+        box.redo.clicked.connect(self._go_forward)
+        box.reset.clicked.connect(self._go_home)
+        self.look.class_chosen.connect(self._take_class)
+        self.numbers.layer_chosen.connect(self._take_layer)
+        self.numbers.file_chosen.connect(self._take_file)
+        self.numbers.dropped.connect(self._drop_reference)
+        self.numbers.landscape_wanted.connect(lambda: open_landscape(self.viewer))
+        self.pins.removed.connect(self._remove_pins)
+        self.pins.wanted.connect(self._look_at)
+        self.pins.mode_changed.connect(self._set_pin_mode)
+        self.pointer.said.connect(self.numbers.say_why)
+        self.pointer.pinned.connect(self._settle)
+        self.comparer.changed.connect(self._on_reference)
+        self._measuring.answered.connect(self._take_facts)
+        self._dim.timeout.connect(self._end_highlight)
+        self.export.starting.connect(self.mover.flush)
+        self.viewer.layers.events.inserted.connect(self._offer_references)
+        self.viewer.layers.events.removed.connect(self._offer_references)
 
-    def _lay_out(self) -> None:
-        groups = (self._cut_group(), self._look_group(), self._facts_group(), self.export)
-        self._groups = groups
-        for group in groups:
-            self.body.addWidget(group)
-        self.body.addWidget(self.state)
-        self.body.addStretch(1)
+    def _remember(self) -> None:
+        self.mover.settle()
+        if self.entry is not None:
+            history = self.entry.history
+            self.tuning.show_history(history.can_undo, history.can_redo)
 
-    def _cut_group(self) -> QGroupBox:
-        group = QGroupBox("Thresholds")
-        column = QVBoxLayout(group)
-        column.addWidget(self.controls)
-        form = QFormLayout()
-        form.addRow("Preset", self.preset)
-        self.min_area.setRange(0, LARGEST_AREA_UM2)
-        self.min_area.setDecimals(0)
-        self.min_area.setSingleStep(100)
-        self.min_area.setSuffix(" µm²")
-        self.min_area.setKeyboardTracking(False)
-        self.min_area.setToolTip("Smaller regions are left out")
-        form.addRow("Smallest region", narrow(self.min_area))
-        column.addLayout(form)
-        row = QHBoxLayout()
-        for button, tip in (
-            (self.undo, "Go back to the setting before"),
-            (self.redo, "Go forward again"),
-            (self.reset, "Go to the model's own thresholds"),
-        ):
-            button.setToolTip(tip)
-            row.addWidget(narrow(button))
-        column.addLayout(row)
-        return group
-
-    def _look_group(self) -> QGroupBox:
-        group = QGroupBox("Show")
-        row = QHBoxLayout(group)
-        styles = QButtonGroup(group)
-        for button in (self.outline, self.filled):
-            styles.addButton(button)
-            row.addWidget(button)
-        self.outline.setChecked(True)
-        row.addStretch(1)
-        return group
-
-    def _facts_group(self) -> QGroupBox:
-        group = QGroupBox("Result")
-        column = QVBoxLayout(group)
-        column.addLayout(self.facts)
-        column.addWidget(self.note)
-        return group
+    def _set_pin_mode(self, on: bool) -> None:
+        self.pointer.pins_by_click = on
 
 
-def _note(entry: SlideEntry | None) -> str:
+def idle_pins(entry: SlideEntry) -> list[bool]:
+    """Tell of each pin whether it does nothing at the present low."""
+    if entry.index is None or entry.probability is None:
+        return [False] * len(entry.tuning.edits)
+    return entry.index.inactive(entry.tuning.low, pins_of(entry.tuning, entry.probability))
+
+
+def note_for(entry: SlideEntry | None) -> str:
+    """Return what is to be known about the mask that is shown."""
     if entry is None or entry.probability is None:
         return ""
     if entry.index is None:
-        return "Preview: regions are cut at the view's edge until the whole map is indexed."
+        return "Preview: regions end at the view's edge until the whole map is indexed."
+    if not entry.index.place.complete:
+        return "So far: the map is still being filled."
     if entry.facts is not None and entry.facts.region_count == 0:
         return "No region is left: lower high, or the smallest region."
     return ""

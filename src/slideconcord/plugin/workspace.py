@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from psygnal import SignalGroupDescriptor
 from psygnal.containers import EventedList
 
-from slideconcord.segmentation.thresholds import Thresholds
+from slideconcord.segmentation.tuning import Tuning
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from slideconcord.segmentation.landscape import Landscape
     from slideconcord.segmentation.probability import ProbabilityMap
+    from slideconcord.segmentation.reference_counts import ReferenceCounts
+    from slideconcord.segmentation.scores import Scores
     from slideconcord.segmentation.threshold_index import ThresholdIndex
     from slideconcord.slides import Slide
 
 Status = Literal["idle", "running", "cancelling", "done", "cancelled", "failed"]
 Area = Literal["slide", "view", "rectangle"]
+Style = Literal["outline", "filled", "none"]
 DEFAULT_MODEL = "stain-density"
 
 
@@ -38,24 +45,6 @@ class RunState:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """How a probability map becomes regions: everything the Threshold dock can turn."""
-
-    thresholds: Thresholds = field(default_factory=Thresholds)
-    min_area_um2: float = 0.0
-    """Regions smaller than this are not exported, counted or shown."""
-
-    def nudged(self, name: Literal["low", "high"], by: float) -> Cut:
-        """Return a cut with one threshold moved; it stops at 0, at 1 and at the other one."""
-        low, high = self.thresholds.low, self.thresholds.high
-        if name == "low":
-            low = min(max(round(low + by, 6), 0.0), high)
-        else:
-            high = max(min(round(high + by, 6), 1.0), low)
-        return replace(self, thresholds=Thresholds(low, high))
-
-
-@dataclass(frozen=True, slots=True)
 class MaskFacts:
     """The numbers beside the sliders, for the whole map."""
 
@@ -63,13 +52,25 @@ class MaskFacts:
     region_count: int
     share: float
     """Mask pixels / all pixels of the map."""
+    scores: Scores | None = None
+    """Agreement with the reference, where one is chosen."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """What a slide's mask is compared with, on the pixels of its map."""
+
+    name: str
+    pixels: NDArray[np.bool_]
+    counts: ReferenceCounts | None = None
+    """How the map's index sees it; None until that is counted."""
 
 
 class History:
     """Cuts one can return to: a new one after an undo forgets what was undone."""
 
-    def __init__(self, first: Cut) -> None:
-        self._cuts, self._at = [first], 0
+    def __init__(self, first: Tuning) -> None:
+        self._tunings, self._at = [first], 0
 
     @property
     def can_undo(self) -> bool:
@@ -77,20 +78,20 @@ class History:
 
     @property
     def can_redo(self) -> bool:
-        return self._at + 1 < len(self._cuts)
+        return self._at + 1 < len(self._tunings)
 
-    def push(self, cut: Cut) -> None:
-        if cut != self._cuts[self._at]:
-            self._cuts[self._at + 1 :] = [cut]
+    def push(self, tuning: Tuning) -> None:
+        if tuning != self._tunings[self._at]:
+            self._tunings[self._at + 1 :] = [tuning]
             self._at += 1
 
-    def undo(self) -> Cut:
+    def undo(self) -> Tuning:
         self._at = max(self._at - 1, 0)
-        return self._cuts[self._at]
+        return self._tunings[self._at]
 
-    def redo(self) -> Cut:
-        self._at = min(self._at + 1, len(self._cuts) - 1)
-        return self._cuts[self._at]
+    def redo(self) -> Tuning:
+        self._at = min(self._at + 1, len(self._tunings) - 1)
+        return self._tunings[self._at]
 
 
 @dataclass(eq=False)
@@ -104,23 +105,32 @@ class SlideEntry:
     probability: ProbabilityMap | None = None
     index: ThresholdIndex | None = None
     """Answers every threshold at once; None while it is being built."""
-    cut: Cut = field(default_factory=Cut)
-    outline: bool = True
-    """Whether the mask shows as contours rather than filled."""
+    class_name: str | None = None
+    """The class that is tuned and shown; None for the map's target class."""
+    tuning: Tuning = field(default_factory=Tuning)
+    style: Style = "outline"
+    """How the mask is drawn."""
+    heat: bool = True
+    """Whether the probabilities are drawn under it."""
+    highlight: bool = True
+    """Whether what a change adds or takes away is lit up for a moment."""
     facts: MaskFacts | None = None
+    reference: Reference | None = None
+    landscape: Landscape | None = None
+    """Agreement with the reference for all pairs of thresholds."""
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
 
     def __post_init__(self) -> None:
-        self.history = History(self.cut)
+        self.history = History(self.tuning)
 
     @property
     def name(self) -> str:
         return self.slide.name
 
-    def settle(self, cut: Cut) -> None:
-        """Take a cut that one can come back to with undo."""
-        self.history.push(cut)
-        self.cut = cut
+    def settle(self, tuning: Tuning) -> None:
+        """Take a tuning that one can come back to with undo."""
+        self.history.push(tuning)
+        self.tuning = tuning
 
 
 @dataclass(eq=False)

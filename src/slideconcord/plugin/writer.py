@@ -63,10 +63,10 @@ def _from_shapes(data: Any, state: dict[str, Any]) -> Iterator[Annotation]:
     to_level0 = _to_level0(state)
     names = _class_names(state)
     for number, (vertices, shape) in enumerate(zip(data, state["shape_type"], strict=True)):
-        if shape not in ("polygon", "rectangle", "ellipse"):
+        ring = ring_of(vertices, shape)
+        if ring is None:
             continue
-        ring = _ellipse(vertices) if shape == "ellipse" else np.asarray(vertices)
-        y, x = to_level0(ring[:, -2:]).T
+        y, x = to_level0(ring).T
         yield Annotation(
             geometry=Polygon(np.stack([x, y], axis=1)),
             class_name=names[number] if names else None,
@@ -94,8 +94,8 @@ def _from_source(source: Any) -> Iterator[Annotation]:
     from slideconcord.plugin.masks import exact_mask, finish, index_map
     from slideconcord.segmentation.regions import find_regions
 
-    index = source.index or finish(index_map(source.probability))
-    yield from find_regions(exact_mask(source.probability, index, source.cut))
+    index = source.index or finish(index_map(source.probability, source.class_name))
+    yield from find_regions(exact_mask(source.probability, index, source.tuning, source.class_name))
 
 
 def _to_level0(state: dict[str, Any]) -> Any:
@@ -117,6 +117,13 @@ def _class_names(state: dict[str, Any]) -> list[str] | None:
     if features is None or "class" not in features:
         return None
     return [str(name) for name in features["class"]]
+
+
+def ring_of(vertices: Any, shape: str) -> np.ndarray | None:
+    """Return the outline (y, x) of a shape in its layer's data; None of what has no area."""
+    if shape not in ("polygon", "rectangle", "ellipse"):
+        return None
+    return _ellipse(vertices) if shape == "ellipse" else np.asarray(vertices)[:, -2:]
 
 
 def _ellipse(corners: Any) -> np.ndarray:

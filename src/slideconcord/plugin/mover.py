@@ -1,0 +1,92 @@
+"""Turns what a hand wants into the entry's tuning, a frame at a time and never late."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Slot
+
+from slideconcord.geometry import Box
+from slideconcord.plugin.latest import Latest
+from slideconcord.plugin.masks import asked_of
+from slideconcord.plugin.throttle import Throttle
+
+if TYPE_CHECKING:
+    from slideconcord.plugin.workspace import SlideEntry
+    from slideconcord.segmentation.probability import ProbabilityMap
+    from slideconcord.segmentation.threshold_index import ThresholdIndex
+    from slideconcord.segmentation.tuning import Tuning
+
+FRAME_MS = 8
+
+
+class Mover(QObject):
+    """Applies the last wish with every frame.
+
+    Where percentiles decide, every region of the map must be looked at: that happens in a thread
+    of its own, and the picture follows when the index knows the answer.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.entry: SlideEntry | None = None
+        self._wanted: Tuning | None = None
+        self._frame = Throttle(self._apply, FRAME_MS, self)
+        self._ahead = Latest(self)
+        self._ahead.answered.connect(self._take)
+
+    def follow(self, entry: SlideEntry | None) -> None:
+        """Move another slide's thresholds from now on."""
+        self._frame.cancel()
+        self._ahead.forget()
+        self.entry, self._wanted = entry, None
+
+    def want(self, **changes: Any) -> None:
+        """Have a tuning applied with the next frame; of many wishes the last one counts."""
+        if self.entry is not None:
+            self._wanted = replace(self._wanted or self.entry.tuning, **changes)
+            self._frame.ask()
+
+    def settle(self) -> None:
+        """Apply what is waiting now, and remember it for undo."""
+        self.flush()
+        if self.entry is not None:
+            self.entry.settle(self.entry.tuning)
+
+    def flush(self) -> None:
+        """Apply what is waiting now."""
+        self._ahead.forget()
+        self._frame.cancel()
+        if self.entry is not None and self._wanted is not None:
+            wanted, self._wanted = self._wanted, None
+            self.entry.tuning = wanted
+
+    def close(self) -> None:
+        """Let go, and wait for the thread."""
+        self._frame.cancel()
+        self._ahead.close()
+
+    def _apply(self) -> None:
+        entry, wanted = self.entry, self._wanted
+        if entry is None or wanted is None:
+            return
+        probability, index = entry.probability, entry.index
+        if wanted.prune_percentile is None or probability is None or index is None:
+            self.flush()
+        else:
+            self._ahead.ask(lambda: look_ahead(index, probability, wanted))
+
+    @Slot(object)
+    def _take(self, tuning: Tuning) -> None:
+        if self.entry is None:
+            return
+        self.entry.tuning = tuning
+        if self._wanted == tuning:
+            self._wanted = None
+
+
+def look_ahead(index: ThresholdIndex, probability: ProbabilityMap, tuning: Tuning) -> Tuning:
+    """Have an index find out, and remember, which regions a tuning keeps; return the tuning."""
+    index.mask(box=Box(0, 0, 1, 1), **asked_of(tuning, probability))
+    return tuning
