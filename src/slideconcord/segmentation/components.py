@@ -1,14 +1,14 @@
 """4-connected components of a large map, block by block, in bounded memory.
 
 Within a block, components are joined runs of a row. What does not touch the block's border is
-decided there; the others are joined across seams by a second, small union-find, and a second
-look at each block paints them.
+decided there; the others are joined across seams (seams.py), and a second look at each block
+paints them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,33 @@ from numpy.typing import NDArray
 from slideconcord.compiled import compiled
 
 Bools = NDArray[np.bool_]
+Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int32]
+
+
+class Labelled(NamedTuple):
+    """The components of one block, as runs of its rows."""
+
+    starts: Ints
+    stops: Ints
+    first: Ints
+    """The first run of each row, and at last their number."""
+    root: Ints
+    """Per run: the run that stands for its component."""
+    has_seed: Bytes
+    """Per run: whether its component holds a seed."""
+    number: Ints
+    """Per run: its component among those at the block's border, or -1."""
+    border_count: int
+    shape: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class BorderComponents:
     """The components of one block that touch its border, numbered from 0."""
 
-    has_seed: NDArray[np.uint8]
-    """Per component: whether it holds a pixel above high."""
+    facts: NDArray[np.int64]
+    """(component, fact): what adds up across seams."""
     top: Ints
     """Number of the component at each pixel of the first row; -1 where there is none."""
     bottom: Ints
@@ -32,54 +50,48 @@ class BorderComponents:
     right: Ints
 
 
-def find_border_components(above_low: Bools, above_high: Bools) -> BorderComponents:
-    """Label one block, (y, x) bool, and describe what reaches its border."""
-    starts, stops, first, root, seed = _label_runs(above_low, above_high)
-    number, count = _number_border(starts, stops, first, root, above_low.shape[1])
-    edges = _edges(starts, stops, first, root, number, *above_low.shape)
-    has_seed = np.zeros(count, np.uint8)
-    touching = number >= 0
-    has_seed[number[touching]] = seed[touching]
-    return BorderComponents(has_seed, *edges)
+def label_block(inside: Bools, seeds: Bools) -> Labelled:
+    """Label one block, (y, x) bool."""
+    starts, stops, first, root, seed = _label_runs(inside, seeds)
+    number, count = _number_border(starts, stops, first, root, inside.shape[1])
+    height, width = inside.shape
+    return Labelled(starts, stops, first, root, seed, number, count, (height, width))
 
 
-def paint_block(above_low: Bools, above_high: Bools, keep_border: NDArray[np.uint8]) -> Bools:
-    """Return the block's kept components; ``keep_border`` decides those at its border."""
-    starts, stops, first, root, seed = _label_runs(above_low, above_high)
-    number, _ = _number_border(starts, stops, first, root, above_low.shape[1])
-    out = np.zeros(above_low.shape, np.bool_)
-    _paint(starts, stops, first, root, seed, number, keep_border, out)
+def areas_of_runs(labelled: Labelled) -> NDArray[np.int64]:
+    """Return per run the pixels of its component, within the block."""
+    lengths = labelled.stops - labelled.starts
+    sums = np.bincount(labelled.root, weights=lengths, minlength=len(lengths))
+    return sums.astype(np.int64)[labelled.root]
+
+
+def border_of(labelled: Labelled, *of_runs: NDArray[Any]) -> BorderComponents:
+    """Describe what reaches the block's border; each fact is the same on all runs of one."""
+    facts = np.zeros((labelled.border_count, len(of_runs)), np.int64)
+    touching = labelled.number >= 0
+    for k, of_run in enumerate(of_runs):
+        facts[labelled.number[touching], k] = of_run[touching]
+    runs = labelled[:4]
+    return BorderComponents(facts, *_edges(*runs, labelled.number, *labelled.shape))
+
+
+def paint(labelled: Labelled, keep_run: Bytes, keep_border: NDArray[np.bool_]) -> Bools:
+    """Return the kept components; ``keep_border`` decides those at the border."""
+    out = np.zeros(labelled.shape, np.bool_)
+    _paint(*labelled[:4], keep_run, labelled.number, keep_border.astype(np.uint8), out)
     return out
 
 
-class SeamTable:
-    """Components at the borders of all blocks, joined across seams."""
+def find_border_components(above_low: Bools, above_high: Bools) -> BorderComponents:
+    """Label one block, (y, x) bool; the fact is whether a component holds a pixel above high."""
+    labelled = label_block(above_low, above_high)
+    return border_of(labelled, labelled.has_seed)
 
-    def __init__(self) -> None:
-        self._seeds: list[NDArray[np.uint8]] = []
-        self._pairs: list[NDArray[np.int64]] = []
-        self._offsets = [0]
 
-    def add(self, components: BorderComponents) -> int:
-        """Take in one block; return the number its component 0 has in the whole table."""
-        self._seeds.append(components.has_seed)
-        self._offsets.append(self._offsets[-1] + len(components.has_seed))
-        return self._offsets[-2]
-
-    def join(self, edge: Ints, offset: int, other_edge: Ints, other_offset: int) -> None:
-        """Join what two blocks have on both sides of one seam."""
-        both = (edge >= 0) & (other_edge >= 0)
-        pairs = np.stack([edge[both] + np.int64(offset), other_edge[both] + np.int64(other_offset)])
-        fresh = np.ones(pairs.shape[1], bool)
-        fresh[1:] = (pairs[:, 1:] != pairs[:, :-1]).any(0)
-        self._pairs.append(pairs[:, fresh])
-
-    def decide(self) -> list[NDArray[np.uint8]]:
-        """Return per block which of its border components belong to one that holds a seed."""
-        seeds = np.concatenate([*self._seeds, np.zeros(0, np.uint8)])
-        pairs = np.concatenate([*self._pairs, np.zeros((2, 0), np.int64)], axis=1)
-        keep = _join_pairs(pairs, seeds)
-        return [keep[a:b] for a, b in zip(self._offsets[:-1], self._offsets[1:], strict=True)]
+def paint_block(above_low: Bools, above_high: Bools, keep_border: NDArray[np.bool_]) -> Bools:
+    """Return the block's kept components; ``keep_border`` decides those at its border."""
+    labelled = label_block(above_low, above_high)
+    return paint(labelled, labelled.has_seed, keep_border)
 
 
 @compiled
@@ -183,17 +195,3 @@ def _paint(
             kept = seed[i] if number[i] < 0 else keep[number[i]]
             if kept:
                 out[y, starts[i] : stops[i]] = True
-
-
-@compiled
-def _join_pairs(pairs: Any, seeds: Any) -> Any:
-    parent = np.arange(len(seeds))
-    keep = seeds.copy()
-    for k in range(pairs.shape[1]):
-        a, b = _find(parent, pairs[0, k]), _find(parent, pairs[1, k])
-        low, high = min(a, b), max(a, b)
-        parent[high] = low
-        keep[low] |= keep[high]
-    for i in range(len(seeds)):
-        keep[i] = keep[_find(parent, i)]
-    return keep

@@ -7,8 +7,8 @@ one above high. Both comparisons are strict, as in scikit-image.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -20,12 +20,11 @@ from slideconcord.geometry import Box
 from slideconcord.provenance import record
 from slideconcord.segmentation.components import (
     BorderComponents,
-    SeamTable,
     find_border_components,
     paint_block,
 )
 from slideconcord.segmentation.mask import BLOCK_PX, Mask, block_boxes, open_mask, writing
-from slideconcord.segmentation.sharing import in_order
+from slideconcord.segmentation.seams import FinishedBlock, paint_blocks, walk_seams
 from slideconcord.segmentation.sharing import workers as default_workers
 from slideconcord.segmentation.threshold_build import index_blocks, index_thresholds
 from slideconcord.segmentation.threshold_index import Pin, ThresholdIndex
@@ -35,6 +34,7 @@ from slideconcord.segmentation.thresholds import (
     Thresholds,
     comparison,
 )
+from slideconcord.segmentation.tuning import Tuning
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.probability import ProbabilityMap
@@ -53,17 +53,8 @@ __all__ = [
 ]
 
 Bools = NDArray[np.bool_]
+Steps = Generator[FinishedBlock, None, None]
 Map = Any  # (y, x), uint8 or float: numpy, or anything that slices like it
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedBlock:
-    """A step of thresholding: every block is looked at twice, and has its mask the second time."""
-
-    done: int
-    total: int
-    box: Box
-    mask: Bools | None
 
 
 @overload
@@ -163,13 +154,27 @@ def hysteresis_blocks(
         yield from _fill(probability, thresholds, result, block_px, threads)
         return result
     values = probability.level(0, class_name)
-    described = _describe(probability, thresholds, class_name)
+    described = describe(probability, Tuning(thresholds), class_name)
+    return (
+        yield from deliver(
+            described, out, overwrite, lambda to: _fill(values, thresholds, to, block_px, threads)
+        )
+    )
+
+
+def deliver(
+    described: Mask,
+    out: str | os.PathLike[str] | None,
+    overwrite: bool,
+    fill: Callable[[Any], Steps],
+) -> Generator[FinishedBlock, None, Mask]:
+    """Have a mask's pixels filled in memory, or at ``out``, where it appears when it is whole."""
     if out is None:
-        pixels = np.zeros(values.shape, np.bool_)
-        yield from _fill(values, thresholds, pixels, block_px, threads)
+        pixels = np.zeros(described.shape, np.bool_)
+        yield from fill(pixels)
         return replace(described, array=pixels)
     with writing(Path(out), described, overwrite=overwrite) as level0:
-        yield from _fill(values, thresholds, level0, block_px, threads)
+        yield from fill(level0)
     return open_mask(out)
 
 
@@ -189,7 +194,8 @@ def warm_up() -> None:
         index.standing(1, x, 0.0)
 
 
-def _describe(probability: Any, thresholds: Thresholds, class_name: str | None) -> Mask:
+def describe(probability: Any, tuning: Tuning, class_name: str | None) -> Mask:
+    """Return a mask of a map without pixels: its place, and what makes it."""
     return Mask(
         array=probability.level(0, class_name),
         frame=probability.frame,
@@ -198,44 +204,26 @@ def _describe(probability: Any, thresholds: Thresholds, class_name: str | None) 
         slide_bounds=probability.slide_bounds,
         class_name=class_name or probability.target,
         provenance=record(
-            low=thresholds.low,
-            high=thresholds.high,
-            connectivity=4,
+            **tuning.facts(),
             complete=probability.complete,
             probability=dict(probability.provenance),
         ),
     )
 
 
-def _fill(
-    values: Map, thresholds: Thresholds, out: Any, block_px: int, threads: int
-) -> Iterator[FinishedBlock]:
+def _fill(values: Map, thresholds: Thresholds, out: Any, block_px: int, threads: int) -> Steps:
     """Threshold ``values`` into ``out`` (bool or uint8), block by block."""
     compare = comparison(values, thresholds)
     boxes = block_boxes(values.shape, block_px)
     total = 2 * len(boxes)
-    table, offsets = SeamTable(), list[int]()
-    columns = -(-values.shape[1] // block_px)
-    row: list[BorderComponents] = []
 
     def look(box: Box) -> BorderComponents:
         return find_border_components(*compare(values[box.slices]))
 
-    for index, (box, found) in enumerate(in_order(look, boxes, threads)):
-        offsets.append(table.add(found))
-        if index % columns:
-            table.join(row[-1].right, offsets[-2], found.left, offsets[-1])
-        if index >= columns:
-            table.join(row[-columns].bottom, offsets[-1 - columns], found.top, offsets[-1])
-        row = [*row[-columns:], found]
-        yield FinishedBlock(index + 1, total, box, None)
-    keep = dict(zip(boxes, table.decide(), strict=True))
+    seeds = yield from walk_seams(boxes, look, threads, total)
+    keep = dict(zip(boxes, seeds, strict=True))
 
     def paint(box: Box) -> Bools:
-        mask = paint_block(*compare(values[box.slices]), keep[box])
-        if mask.any():
-            out[box.slices] = mask
-        return mask
+        return paint_block(*compare(values[box.slices]), keep[box][:, 0] > 0)
 
-    for index, (box, mask) in enumerate(in_order(paint, boxes, threads)):
-        yield FinishedBlock(len(boxes) + index + 1, total, box, mask)
+    yield from paint_blocks(boxes, paint, out, threads, total)
