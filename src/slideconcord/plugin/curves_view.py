@@ -10,7 +10,7 @@ from qtpy.QtGui import QColor, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QWidget
 
 from slideconcord.plugin.plotting import GREEN, ORANGE, SKY, TOP_PX, Axes, Plot
-from slideconcord.segmentation.thresholds import Thresholds
+from slideconcord.segmentation.tuning import Tuning
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.landscape import Landscape
@@ -28,7 +28,7 @@ class CurvesView(Plot):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("one threshold (low = high)", "", parent)
-        self.thresholds = Thresholds()
+        self.tuning = Tuning()
         self._landscape: Landscape | None = None
         self.setToolTip(
             "Precision, recall (sensitivity) and IoU of the mask that one threshold alone makes; "
@@ -40,9 +40,9 @@ class CurvesView(Plot):
         self._landscape = landscape
         self.update()
 
-    def show_thresholds(self, thresholds: Thresholds) -> None:
+    def show_tuning(self, tuning: Tuning) -> None:
         """Mark the present pair."""
-        self.thresholds = thresholds
+        self.tuning = tuning
         self.update()
 
     def axes(self) -> Axes:
@@ -63,7 +63,7 @@ class CurvesView(Plot):
     def _draw_pair(self, painter: QPainter, axes: Axes) -> None:
         painter.setPen(QPen(self.ink, 1, Qt.PenStyle.DashLine))
         high = painter.fontMetrics().height()
-        pair = self.thresholds
+        pair = self.tuning
         for name, value in (("low", pair.low), ("high", pair.high)):
             foot, top = axes.point(value, 0), axes.point(value, 1)
             painter.drawLine(foot, top)

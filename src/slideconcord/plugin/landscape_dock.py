@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QBoxLayout, QWidget
+from qtpy.QtWidgets import QBoxLayout, QDockWidget, QMainWindow, QWidget
 
 from slideconcord.plugin.curves_view import CurvesView
 from slideconcord.plugin.dock import Dock, bring_up
@@ -15,6 +16,7 @@ from slideconcord.plugin.watching import Watching
 from slideconcord.plugin.workspace import SlideEntry
 from slideconcord.segmentation.thresholds import Thresholds
 
+HEIGHT_PX = 300
 NO_SLIDE = "Open and segment a slide first."
 NO_REFERENCE = "Choose a reference in the Threshold dock: an annotation, a mask or a file."
 COUNTING = "Comparing all pairs of thresholds with the reference…"
@@ -27,8 +29,8 @@ class Plots(QWidget):
         super().__init__(parent)
         self._box = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
         self._box.setContentsMargins(0, 0, 0, 0)
-        self._box.addWidget(first, 1)
-        self._box.addWidget(second, 1)
+        self._box.addWidget(first, 4)
+        self._box.addWidget(second, 5)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         is_wide = self.width() > 1.25 * self.height() or self.height() < 360
@@ -73,7 +75,7 @@ class LandscapeDock(Dock):
     def _on_tuning(self, _tuning: Any = None) -> None:
         if self.entry is not None:
             for plot in (self.view, self.curves):
-                plot.show_thresholds(self.entry.tuning.thresholds)
+                plot.show_tuning(self.entry.tuning)
 
     def _on_landscape(self, _landscape: Any = None) -> None:
         missing = missing_for(self.entry)
@@ -96,8 +98,19 @@ def open_landscape(viewer: Any) -> LandscapeDock | None:
             bring_up(dock)
             return dock
     dock = LandscapeDock(viewer)
-    window.add_dock_widget(dock, name="Landscape", area="bottom")
+    frame = window.add_dock_widget(dock, name="Landscape", area="bottom")
+    _fit_below(frame)
     return dock
+
+
+def _fit_below(frame: QDockWidget) -> None:
+    """Leave the sides of the window to the docks there; take a height that plots need."""
+    window = frame.window()
+    if isinstance(window, QMainWindow):
+        corners, areas = Qt.Corner, Qt.DockWidgetArea
+        window.setCorner(corners.BottomLeftCorner, areas.LeftDockWidgetArea)
+        window.setCorner(corners.BottomRightCorner, areas.RightDockWidgetArea)
+        window.resizeDocks([frame], [HEIGHT_PX], Qt.Orientation.Vertical)
 
 
 def missing_for(entry: SlideEntry | None) -> str:

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QToolTip, QWidget
 from slideconcord.plugin.plotting import GAP_PX, Axes, Plot, ramp
 from slideconcord.plugin.reasons import ratio_text
 from slideconcord.segmentation.thresholds import Thresholds
+from slideconcord.segmentation.tuning import Tuning
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.landscape import Landscape
@@ -32,7 +33,7 @@ class LandscapeView(Plot):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("low", "high", parent)
-        self.thresholds = Thresholds()
+        self.tuning = Tuning()
         self._landscape: Landscape | None = None
         self._image: QImage | None = None
         self._best: tuple[Thresholds, float] | None = None
@@ -49,9 +50,9 @@ class LandscapeView(Plot):
             self._image = picture(landscape.dsc, *self._range)
         self.update()
 
-    def show_thresholds(self, thresholds: Thresholds) -> None:
+    def show_tuning(self, tuning: Tuning) -> None:
         """Mark the present pair."""
-        self.thresholds = thresholds
+        self.tuning = tuning
         self.update()
 
     def axes(self) -> Axes:
@@ -78,7 +79,7 @@ class LandscapeView(Plot):
         if self._best is not None:
             best = self._best[0]
             _mark(painter, _star(axes.point(best.low, best.high)))
-        here = axes.point(self.thresholds.low, self.thresholds.high)
+        here = axes.point(self.tuning.low, self.tuning.high)
         for pen in (QPen(_DARK, 4), QPen(_BRIGHT, 2)):
             painter.setPen(pen)
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -102,11 +103,13 @@ class LandscapeView(Plot):
 
     def _draw_words(self, painter: QPainter, axes: Axes) -> None:
         """Use the empty half, where low would be above high, for the numbers."""
-        here = self.dsc_at(self.thresholds.low, self.thresholds.high)
+        here = self.dsc_at(self.tuning.low, self.tuning.high)
         lines = [f"○ here {ratio_text(here)}"]
         if self._best is not None:
             best, dsc = self._best
             lines += [f"★ best {ratio_text(dsc)}", f"at {best.low:.2f} / {best.high:.2f}"]
+        if not self.tuning.is_plain:
+            lines.insert(0, "thresholds alone:")
         painter.setPen(self.ink)
         corner = axes.rect.adjusted(0, 0, -8, -6)
         bottom_right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom

@@ -40,7 +40,7 @@ class NumbersBox(QGroupBox):
         super().__init__("Result", parent)
         self.values: dict[str, QLabel] = {}
         self.reference = QComboBox()
-        self.landscape = QPushButton("Landscape")
+        self.landscape = QPushButton("Threshold landscape")
         self.message, self.why, self.note = line(), line(), line(name="note")
         self._lay_out()
         self.show_facts(None, has_reference=False)
@@ -91,6 +91,7 @@ class NumbersBox(QGroupBox):
     def _lay_out(self) -> None:
         column = QVBoxLayout(self)
         grid = QGridLayout()
+        grid.setHorizontalSpacing(6)
         names = [*facts_text(None), *scores_text(None)]
         self._of_reference: list[QWidget] = []
         for number, name in enumerate(names):
@@ -111,8 +112,8 @@ class NumbersBox(QGroupBox):
         self.landscape.setToolTip("Show the agreement of all pairs of thresholds")
         row_box.addWidget(label)
         row_box.addWidget(narrow(self.reference), 1)
-        row_box.addWidget(self.landscape)
         column.addLayout(row_box)
+        column.addWidget(self.landscape)
         for widget in (self.message, self.note, self.why):
             column.addWidget(widget)
         self.message.hide()

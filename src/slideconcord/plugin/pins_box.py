@@ -52,6 +52,8 @@ class PinsBox(QGroupBox):
             item.setData(Qt.ItemDataRole.UserRole, edit)
             self.list.addItem(item)
         has_any = bool(tuning.edits)
+        row_px = max(self.list.sizeHintForRow(0), 16)
+        self.list.setFixedHeight(row_px * min(self.list.count(), ROWS) + 8)
         for widget in (self.list, self.remove, self.clear):
             widget.setVisible(has_any)
 
@@ -75,7 +77,6 @@ class PinsBox(QGroupBox):
         for button in (self.by_click, self.remove, self.clear):
             row.addWidget(narrow(button))
         column.addLayout(row)
-        self.list.setMaximumHeight(ROWS * 24)
         column.addWidget(self.list)
 
 

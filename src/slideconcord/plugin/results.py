@@ -71,9 +71,11 @@ def show_mask(viewer: ViewerModel, entry: SlideEntry) -> Layer | None:
         data, keywords, _ = mask_layer(source, entry, f"{entry.name} · regions")
         with same_selection(viewer):
             return viewer.add_labels(data, visible=entry.style != "none", **keywords)
+    style = source.style
     if _bring_up_to_date(source, entry):
-        layer.opacity = mask_opacity(entry.style)
-        layer.visible = entry.style != "none"
+        if style != entry.style:  # napari works even when these are set to what they are
+            layer.opacity = mask_opacity(entry.style)
+            layer.visible = entry.style != "none"
         refresh_live(layer)
     return layer
 
@@ -108,7 +110,8 @@ def show_heat(viewer: ViewerModel, entry: SlideEntry) -> None:
     if tag["class_name"] != entry.class_name:
         layer.metadata = {**layer.metadata, "slideconcord": shown_map(entry.probability, entry)}
         layer.data = probability_levels(entry.probability, entry.class_name)
-    layer.visible = entry.heat
+    if layer.visible != entry.heat:
+        layer.visible = entry.heat
 
 
 def source_of(layer: Layer | None) -> MaskSource | None:
