@@ -1,4 +1,4 @@
-from slideconcord.segmentation import compiled as module
+from slideconcord import compiled as module
 
 
 def test_kernels_work_where_no_cache_can_be_kept(monkeypatch):
