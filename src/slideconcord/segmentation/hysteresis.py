@@ -26,6 +26,7 @@ from slideconcord.segmentation.components import (
 from slideconcord.segmentation.mask import BLOCK_PX, Mask, block_boxes, open_mask, writing
 from slideconcord.segmentation.seams import FinishedBlock, paint_blocks, walk_seams
 from slideconcord.segmentation.sharing import workers as default_workers
+from slideconcord.segmentation.smoothing import smooth
 from slideconcord.segmentation.threshold_build import index_blocks, index_thresholds
 from slideconcord.segmentation.threshold_index import Pin, ThresholdIndex
 from slideconcord.segmentation.thresholds import (
@@ -151,13 +152,16 @@ def hysteresis_blocks(
                 "leave out= away for a plain array."
             )
         result = np.zeros(probability.shape, np.bool_)
-        yield from _fill(probability, thresholds, result, block_px, threads)
+        yield from fill_hysteresis(probability, thresholds, result, block_px, threads)
         return result
     values = probability.level(0, class_name)
     described = describe(probability, Tuning(thresholds), class_name)
     return (
         yield from deliver(
-            described, out, overwrite, lambda to: _fill(values, thresholds, to, block_px, threads)
+            described,
+            out,
+            overwrite,
+            lambda to: fill_hysteresis(values, thresholds, to, block_px, threads),
         )
     )
 
@@ -192,6 +196,7 @@ def warm_up() -> None:
     index.scores(index.count_reference(values > 99), min_area_px=9)
     for x in (0, 255):
         index.standing(1, x, 0.0)
+    smooth(values[:9, :9], (1.0, 1.0))
 
 
 def describe(probability: Any, tuning: Tuning, class_name: str | None) -> Mask:
@@ -211,7 +216,9 @@ def describe(probability: Any, tuning: Tuning, class_name: str | None) -> Mask:
     )
 
 
-def _fill(values: Map, thresholds: Thresholds, out: Any, block_px: int, threads: int) -> Steps:
+def fill_hysteresis(
+    values: Map, thresholds: Thresholds, out: Any, block_px: int, threads: int
+) -> Steps:
     """Threshold ``values`` into ``out`` (bool or uint8), block by block."""
     compare = comparison(values, thresholds)
     boxes = block_boxes(values.shape, block_px)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from slideconcord.compiled import compiled
 from slideconcord.geometry import Box
 from slideconcord.segmentation.components import BorderComponents
+from slideconcord.segmentation.mask import BLOCK_PX, block_boxes
 from slideconcord.segmentation.sharing import in_order
+from slideconcord.segmentation.sharing import workers as default_workers
 
 Bools = NDArray[np.bool_]
 Facts = NDArray[np.int64]
@@ -26,6 +28,18 @@ class FinishedBlock:
     total: int
     box: Box
     mask: Bools | None
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """How the work is cut up."""
+
+    shape: tuple[int, int]
+    block_px: int = BLOCK_PX
+    threads: int = field(default_factory=default_workers)
+
+    def boxes(self) -> list[Box]:
+        return block_boxes(self.shape, self.block_px)
 
 
 class SeamTable:
@@ -63,9 +77,16 @@ class SeamTable:
 
 
 def walk_seams(
-    boxes: list[Box], look: Callable[[Box], BorderComponents], threads: int, total: int
+    boxes: list[Box],
+    look: Callable[[Box], BorderComponents],
+    threads: int,
+    total: int,
+    done: int = 0,
 ) -> Generator[FinishedBlock, None, list[Facts]]:
-    """Look at all blocks, given row by row; return what `SeamTable.add_up` returns."""
+    """Look at all blocks, given row by row; return what `SeamTable.add_up` returns.
+
+    ``total`` and ``done`` are steps of all the work and those before.
+    """
     table, offsets = SeamTable(), list[int]()
     columns = sum(box.y == boxes[0].y for box in boxes)
     row: list[BorderComponents] = []
@@ -76,7 +97,7 @@ def walk_seams(
         if index >= columns:
             table.join(row[-columns].bottom, offsets[-1 - columns], found.top, offsets[-1])
         row = [*row[-columns:], found]
-        yield FinishedBlock(index + 1, total, box, None)
+        yield FinishedBlock(done + index + 1, total, box, None)
     return table.add_up()
 
 

@@ -126,6 +126,7 @@ def _place(probability: Any, class_name: str | None) -> Place:
         probability.slide_bounds,
         class_name or probability.target,
         probability.complete,
+        getattr(probability, "smoothing_um", 0.0),
     )
 
 

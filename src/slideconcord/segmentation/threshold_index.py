@@ -113,7 +113,7 @@ class ThresholdIndex:
             When the box does not lie in the map, or another value is out of its range.
         """
         thresholds = Thresholds(low, high)
-        strided = Strided.of(self._checked(box, step), step, len(self.levels))
+        strided = Strided.of(self.checked(box, step), step, len(self.levels))
         out = _checked_out(out, strided.shape)
         if thresholds.high_grey >= 255 and not pins:
             out[:] = False
@@ -356,7 +356,7 @@ class ThresholdIndex:
 
     def _root(self, y: int, x: int, grey: int) -> Root | None:
         """Return what stands for the component of a pixel, or None where it is not above grey."""
-        self._checked(Box(y, x, 1, 1), 1)
+        self.checked(Box(y, x, 1, 1), 1)
         if int(self.levels[0].values[y, x]) <= grey:
             return None
         block = (y // BLOCK_PX) * self._columns + x // BLOCK_PX
@@ -366,7 +366,8 @@ class ThresholdIndex:
     def _holds(self, pin: Pin) -> bool:
         return 0 <= pin.y < self.shape[0] and 0 <= pin.x < self.shape[1]
 
-    def _checked(self, box: Box | None, step: int) -> Box:
+    def checked(self, box: Box | None, step: int) -> Box:
+        """Return a box that lies in the map, all of it for None, or refuse box or step."""
         whole = Box(0, 0, *self.shape)
         if step < 1:
             raise ParameterError(f"step={step} must be 1 or more: it counts pixels of the map.")
