@@ -233,7 +233,7 @@ def test_until_the_index_is_built_the_dock_says_preview(
 ):
     gate = threading.Event()
 
-    def slow(probability, class_name=None):
+    def slow(probability, class_name, smoothing_um):
         gate.wait(5)
         yield 0
         from slideconcord.segmentation.threshold_build import index_blocks

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from napari.layers import Image, Labels
 
-from slideconcord.geometry import Box, Frame, Mpp
+from slideconcord.geometry import Frame, Mpp
 from slideconcord.plugin.live import (
     OUTLINE_PX,
     TINY_PX,
@@ -17,7 +17,8 @@ from slideconcord.plugin.live import (
     refresh_live,
     with_tiny_level,
 )
-from slideconcord.plugin.masks import TunedArray, asked_of, exact_mask, tuned_mask
+from slideconcord.plugin.masks import finish
+from slideconcord.segmentation.exact import exact_mask
 from slideconcord.segmentation.hysteresis import hysteresis
 from slideconcord.segmentation.regions import find_regions
 from slideconcord.segmentation.threshold_build import index_thresholds
@@ -50,6 +51,10 @@ def a_map(values):
     )  # fmt: skip
 
 
+def exact(source, tuning):
+    return finish(exact_mask(source.probability, tuning, index=source.index))
+
+
 @pytest.fixture(scope="module")
 def values():
     return blobs()
@@ -58,7 +63,7 @@ def values():
 @pytest.fixture
 def source(values):
     source = MaskSource(a_map(values), TUNING, style="filled")
-    source.index = index_thresholds(values)
+    source.index = index_thresholds(source.probability)
     return source
 
 
@@ -104,7 +109,7 @@ def test_any_box_of_any_level_is_part_of_the_mask(data):
     np.testing.assert_array_equal(part, whole[y:stop_y, x:stop_x])
 
 
-_INDEX = index_thresholds(blobs())
+_INDEX = index_thresholds(a_map(blobs()))
 
 
 def test_outlines_do_not_depend_on_the_box(source):
@@ -136,7 +141,7 @@ def test_without_an_index_a_view_is_previewed_by_itself(values):
 
 def test_what_is_shown_and_what_is_exported_is_the_same_mask(source, values):
     source.tuning = Tuning(Thresholds(LOW, HIGH), min_area_um2=300)
-    mask = exact_mask(source.probability, source.index, source.tuning)
+    mask = exact(source, source.tuning)
     np.testing.assert_array_equal(np.asarray(source.levels[0]), np.asarray(mask.array))
     regions = find_regions(mask)
     assert len(regions) == source.index.areas(LOW, HIGH, min_area_px=300).region_count
@@ -146,11 +151,11 @@ def test_what_is_shown_and_what_is_exported_is_the_same_mask(source, values):
 
 
 def test_a_smallest_area_counts_as_find_regions_counts(source):
-    mask = exact_mask(source.probability, source.index, Tuning(Thresholds(LOW, HIGH)))
+    mask = exact(source, Tuning(Thresholds(LOW, HIGH)))
     sizes = sorted(region.measurements["Area um^2"] for region in find_regions(mask))
     least = sizes[len(sizes) // 2]
     tuning = Tuning(Thresholds(LOW, HIGH), min_area_um2=least)
-    kept = find_regions(exact_mask(source.probability, source.index, tuning))
+    kept = find_regions(exact(source, tuning))
     assert len(kept) == sum(size >= least for size in sizes)
 
 
@@ -162,9 +167,10 @@ def test_smallest_areas_in_pixels(area_um2, pixel_um2, least):
 
 
 def test_an_empty_box_is_an_empty_mask():
-    asked = asked_of(TUNING, a_map(blobs()))
-    assert tuned_mask(_INDEX, asked, Box(0, 0, 0, 5)).shape == (0, 5)
-    assert TunedArray(_INDEX, asked)[3:3, 0:9].shape == (0, 9)
+    source = MaskSource(a_map(blobs()), TUNING)
+    assert source.levels[0][3:3, 0:9].shape == (0, 9)
+    source.index = _INDEX
+    assert source.levels[0][3:3, 0:9].shape == (0, 9)
 
 
 @pytest.mark.parametrize("kind", [Image, Labels])

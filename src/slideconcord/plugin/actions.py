@@ -21,13 +21,14 @@ from slideconcord.errors import MismatchError, ParameterError
 from slideconcord.geometry import Box
 from slideconcord.plugin.exporting import KINDS, Kind, export
 from slideconcord.plugin.layers import slide_layer
-from slideconcord.plugin.masks import finish, index_map
+from slideconcord.plugin.masks import finish, fits, index_map
 from slideconcord.plugin.results import show_mask, show_probability, take_map
 from slideconcord.plugin.segmenting import Clock, Progress, SegmentRequest, segment
 from slideconcord.plugin.session import session_of
 from slideconcord.plugin.settings import results_folder
 from slideconcord.plugin.workspace import DEFAULT_MODEL, RunState, SlideEntry
 from slideconcord.segmentation.thresholds import Thresholds
+from slideconcord.segmentation.tuning import DESCRIBED
 from slideconcord.slides import open_slide
 
 if TYPE_CHECKING:
@@ -173,29 +174,44 @@ def set_thresholds(
     low: float | None = None,
     high: float | None = None,
     *,
-    min_area_um2: float | None = None,
     slide: str | None = None,
+    **tuning: Any,
 ) -> Layer:
-    """Tuning a slide's probability map and return the layer of its exact mask.
+    """Cut a slide's probability map and return the layer of its mask.
 
     What is not given stays as it is.
+
+    Parameters
+    ----------
+    viewer, slide
+        The viewer, and the name of a slide in it when it is not the active one.
+    low, high
+        Fractions from 0 to 1.
+    **tuning
+        The other fields of `Tuning`, such as ``min_area_um2`` or ``edits``.
 
     Raises
     ------
     MismatchError
         When low is above high, or the slide has no probability map yet.
     ParameterError
-        When a value is out of range.
+        When a value is out of range, or there is no such field.
     """
     entry = slide_entry(viewer, slide)
     if entry.probability is None:
         raise MismatchError(f"{entry.name} has no probability map yet: segment it first.")
     old = entry.tuning.thresholds
     thresholds = Thresholds(old.low if low is None else low, old.high if high is None else high)
-    if entry.index is None:
-        entry.index = finish(index_map(entry.probability))
-    least = entry.tuning.min_area_um2 if min_area_um2 is None else min_area_um2
-    entry.settle(replace(entry.tuning, thresholds=thresholds, min_area_um2=least))
+    if unknown := set(tuning) - {*DESCRIBED, "edits"}:
+        raise ParameterError(
+            f"{', '.join(sorted(unknown))}: there is no such setting; there are "
+            f"low, high, {', '.join(DESCRIBED)} and edits."
+        )
+    wanted = replace(entry.tuning, thresholds=thresholds, **tuning)
+    if not fits(entry.index, wanted):
+        index = finish(index_map(entry.probability, entry.class_name, wanted.smoothing_um))
+        entry.index = index
+    entry.settle(wanted)
     return show_mask(viewer, entry)
 
 
@@ -218,6 +234,7 @@ def export_results(
     entry = slide_entry(viewer, slide)
     if entry.probability is None:
         raise MismatchError(f"{entry.name} has no probability map yet: segment it first.")
-    steps = export(entry.slide, entry.probability, entry.tuning, Path(folder), kinds, entry.index)
+    what = entry.slide, entry.probability, entry.tuning, Path(folder), kinds
+    steps = export(*what, entry.index, entry.class_name)
     files: list[Path] = finish(steps)
     return files

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from slideconcord.errors import OutputError
-from slideconcord.plugin.masks import exact_mask, index_map
+from slideconcord.plugin.masks import fits
 
 if TYPE_CHECKING:
     from slideconcord.annotations import Annotations
@@ -44,8 +44,8 @@ def export(
     kinds: Collection[Kind] = KINDS,
     index: ThresholdIndex | None = None,
     class_name: str | None = None,
-) -> Generator[Path, None, list[Path]]:
-    """Write what a tuning makes of a map, at full resolution; yield each file as it is finished.
+) -> Generator[Any, None, list[Path]]:
+    """Write what a tuning makes of a map, at full resolution; yield as often as one may stop.
 
     Files of an earlier export of the same slide are replaced.
 
@@ -54,13 +54,16 @@ def export(
     OutputError
         When the folder cannot be written.
     """
+    from slideconcord.segmentation.exact import exact_mask  # loads numba: only now
+
     files = export_files(slide, folder, kinds)
     make_folder(folder)
-    if index is None:
-        index = yield from index_map(probability, class_name)
-    mask = exact_mask(probability, index, tuning, class_name)
+    made = exact_mask(
+        probability, tuning, files.get("mask"), class_name=class_name, overwrite=True,
+        index=index if fits(index, tuning) else None,
+    )  # fmt: skip
+    mask = yield from made
     if "mask" in files:
-        mask.save(files["mask"], overwrite=True)
         yield files["mask"]
     if "geojson" in files or "png" in files:
         from slideconcord.segmentation.regions import find_regions

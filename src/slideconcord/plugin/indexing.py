@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, QTimer, Signal, Slot
 
 from slideconcord.plugin.jobs import Job
-from slideconcord.plugin.masks import index_map
+from slideconcord.plugin.masks import fits, index_map
 
 if TYPE_CHECKING:
     from slideconcord.plugin.workspace import SlideEntry
@@ -29,7 +29,7 @@ class Indexer(QObject):
         super().__init__(parent)
         self._job: Job | None = None
         self._entry: SlideEntry | None = None
-        self._wanted: tuple[ProbabilityMap, str | None, bool] | None = None
+        self._wanted: tuple[ProbabilityMap, str | None, float, bool] | None = None
         self._began = 0.0
         self._again = QTimer(self)
         self._again.setSingleShot(True)
@@ -40,12 +40,13 @@ class Indexer(QObject):
         probability, class_name = entry.probability, entry.class_name
         if probability is None or is_indexed(entry):
             return
-        wanted = probability, class_name, probability.complete
+        smoothing_um = entry.tuning.smoothing_um
+        wanted = probability, class_name, smoothing_um, probability.complete
         if self._job is not None and self._entry is entry and wanted == self._wanted:
             return
         self.close()
         self._entry, self._wanted, self._began = entry, wanted, monotonic()
-        self._job = Job(lambda: index_map(probability, class_name))
+        self._job = Job(lambda: index_map(probability, class_name, smoothing_um))
         self._job.ended.connect(self._take)
         self._job.start()
 
@@ -60,13 +61,13 @@ class Indexer(QObject):
     def _take(self, job: Job) -> None:
         if job is not self._job or self._entry is None or self._wanted is None:
             return
-        entry, (probability, class_name, _) = self._entry, self._wanted
+        entry, (probability, class_name, smoothing_um, _) = self._entry, self._wanted
         self._job = self._wanted = None
         if job.error is not None:
             raise job.error
         index: ThresholdIndex | None = job.result
-        is_wanted = (entry.probability, entry.class_name) == (probability, class_name)
-        if is_wanted and index is not None:
+        now = entry.probability, entry.class_name, entry.tuning.smoothing_um
+        if now == (probability, class_name, smoothing_um) and index is not None:
             entry.index = index
             if not index.place.complete:
                 pause_s = max(PAUSE * (monotonic() - self._began), LEAST_PAUSE_S)
@@ -79,5 +80,6 @@ class Indexer(QObject):
 
 
 def is_indexed(entry: SlideEntry) -> bool:
-    """Tell whether an entry has the index of all of its map."""
-    return entry.index is not None and entry.index.place.complete
+    """Tell whether an entry has the index of all of its map, smoothed as it should be."""
+    index = entry.index
+    return index is not None and index.place.complete and fits(index, entry.tuning)

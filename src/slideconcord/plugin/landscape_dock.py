@@ -48,7 +48,7 @@ class LandscapeDock(Dock):
         super().__init__(napari_viewer)
         self.view, self.curves = LandscapeView(), CurvesView()
         self.body.addWidget(Plots(self.view, self.curves), 1)
-        self.mover = Mover(self)
+        self.mover = Mover(self.session, self)
         self._watching = Watching()
         self.view.moved.connect(self._want)
         self.view.settled.connect(self.mover.settle)

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.geometry import Box
-from slideconcord.plugin.masks import asked_of, tuned_mask
+from slideconcord.plugin.masks import fits
+from slideconcord.segmentation.tuning import Tuning
 from slideconcord.slides.level import split_index
 
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-    from slideconcord.plugin.workspace import Style
+    from slideconcord.plugin.workspace import Exact, Style
     from slideconcord.segmentation.probability import LevelArray, ProbabilityMap
     from slideconcord.segmentation.threshold_index import ThresholdIndex
-    from slideconcord.segmentation.tuning import Tuning
 
 Bytes = NDArray[np.uint8]
 Bools = NDArray[np.bool_]
@@ -88,8 +88,9 @@ def _stored_level(array: LevelArray) -> LiveLevel:
 class MaskSource:
     """The one place where a tuning turns a map into the pixels of a mask layer.
 
-    Without an index (it is still being built) every level is thresholded by itself within the
-    box that is looked at: a preview, since a region may be held by a peak outside the view.
+    Without an index of the map as it should be smoothed every level is thresholded by itself
+    within the box that is looked at: a preview, since a region may be held by a peak outside the
+    view. Holes are filled as far as they are seen, until the exact mask is there.
     """
 
     def __init__(
@@ -105,16 +106,21 @@ class MaskSource:
         self.tuning = tuning
         self.style = style
         self.index: ThresholdIndex | None = None
+        self.exact: Exact | None = None
         self.before: Tuning | None = None
         """What the mask is lit up against while a change is fresh."""
         self._drawn: dict[Any, Bools] = {}
+        self._view: tuple[int, Box] | None = None
         arrays = [probability.level(i, class_name) for i in range(probability.level_count)]
         self._arrays = arrays
         self.levels = with_tiny_level([self._level(i) for i in range(len(arrays))])
 
     @property
     def is_preview(self) -> bool:
-        return self.index is None
+        """Whether the exact mask may look a little different."""
+        if not fits(self.index, self.tuning):
+            return True
+        return self.tuning.hole_area_um2 > 0 and not self._has_exact(self.tuning)
 
     def read(self, level: int, box: Box) -> Bytes:
         """Return a box of a level: INSIDE where the mask, or its outline, is; what is fresh."""
@@ -123,12 +129,19 @@ class MaskSource:
             box.y - OUTLINE_PX, box.x - OUTLINE_PX,
             box.height + 2 * OUTLINE_PX, box.width + 2 * OUTLINE_PX,
         ).intersect(whole)  # fmt: skip
+        self._view = level, wide
         mask = self._remembered(level, wide, self.tuning)
         drawn = self._styled(mask)
         if self.before is not None:
             old = self._remembered(level, wide, self.before)
             light_up(drawn, old, mask)
         return drawn[box.shift(-wide.y, -wide.x).slices]
+
+    def look_ahead(self, tuning: Tuning) -> Tuning:
+        """Work out, in any thread, what the present view will look like; return the tuning."""
+        if self._view is not None:
+            self._remembered(*self._view, tuning)
+        return tuning
 
     def _styled(self, mask: Bools) -> Bytes:
         if self.style == "filled":
@@ -139,29 +152,49 @@ class MaskSource:
         return np.asarray(cv2.subtract(pixels, inner))
 
     def _remembered(self, level: int, box: Box, tuning: Tuning) -> Bools:
-        """Return the mask; the last two are kept, for the next frame is lit up against them."""
-        key = level, box, tuning, self.index
+        """Return the mask; those on the screen are kept, for the next is lit up against them."""
+        key = level, box, tuning, self.index, self._has_exact(tuning)
         mask = self._drawn.get(key)
         if mask is None:
             mask = self._mask(level, box, tuning)
             kept = {k: m for k, m in self._drawn.items() if k[:2] == key[:2]}
-            fresh = [k for k in kept if k[2] == self.before][-1:] or list(kept)[-1:]
+            shown = (self.before, self.tuning)
+            fresh = [k for k in kept if k[2] in shown and k != key][-2:]
             self._drawn = {**{k: kept[k] for k in fresh}, key: mask}
         return mask
 
     def _level(self, level: int) -> LiveLevel:
         return LiveLevel(self._arrays[level].shape, lambda box: self.read(level, box))
 
-    def _mask(self, level: int, box: Box, tuning: Tuning) -> Bools:
-        if self.index is not None:
-            step = 2**level
-            part = Box(box.y * step, box.x * step, box.height * step, box.width * step)
-            part = part.intersect(Box(0, 0, *self.probability.shape))
-            return tuned_mask(self.index, asked_of(tuning, self.probability), part, step)
-        from slideconcord.segmentation.hysteresis import hysteresis  # loads numba: only now
+    def _has_exact(self, tuning: Tuning) -> bool:
+        exact = self.exact
+        return exact is not None and exact.tuning == tuning and exact.index is self.index
 
-        values = np.asarray(self._arrays[level][box.slices])
-        return hysteresis(values, tuning.low, tuning.high) if values.size else values > 0
+    def _mask(self, level: int, box: Box, tuning: Tuning) -> Bools:
+        index, step = self.index, 2**level
+        if index is None or not (fits(index, tuning) or fits(index, Tuning())):
+            return self._cut_alone(level, box, tuning)
+        if not box.area:
+            return np.zeros(box.shape, np.bool_)
+        part = Box(box.y * step, box.x * step, box.height * step, box.width * step)
+        part = part.intersect(Box(0, 0, *self.probability.shape))
+        if self.exact is not None and self._has_exact(tuning):
+            return self.exact.pixels[part.slices][::step, ::step]
+        from slideconcord.segmentation.preview import preview  # loads numba: only now
+
+        return preview(index, tuning, part, step).pixels
+
+    def _cut_alone(self, level: int, box: Box, tuning: Tuning) -> Bools:
+        """Cut the regions of a view by themselves, until the map is indexed as it should be."""
+        from slideconcord.segmentation.hysteresis import hysteresis
+        from slideconcord.segmentation.smoothing import SmoothedLevel
+
+        values: Any = self._arrays[level]
+        if tuning.smoothing_um > 0:
+            sigma = [tuning.smoothing_um / side / 2**level for side in self.probability.mpp]
+            values = SmoothedLevel(values, (sigma[0], sigma[1]))
+        read = np.asarray(values[box.slices])
+        return hysteresis(read, tuning.low, tuning.high) if read.size else read > 0
 
 
 def light_up(drawn: Bytes, old: Bools, new: Bools) -> None:

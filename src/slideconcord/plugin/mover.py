@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Slot
 
-from slideconcord.geometry import Box
 from slideconcord.plugin.latest import Latest
-from slideconcord.plugin.masks import asked_of
+from slideconcord.plugin.masks import fits
+from slideconcord.plugin.results import source_of
+from slideconcord.plugin.tags import find_layer
 from slideconcord.plugin.throttle import Throttle
 
 if TYPE_CHECKING:
+    from slideconcord.plugin.session import Session
     from slideconcord.plugin.workspace import SlideEntry
-    from slideconcord.segmentation.probability import ProbabilityMap
-    from slideconcord.segmentation.threshold_index import ThresholdIndex
     from slideconcord.segmentation.tuning import Tuning
 
 FRAME_MS = 8
@@ -24,12 +24,13 @@ FRAME_MS = 8
 class Mover(QObject):
     """Applies the last wish with every frame.
 
-    Where percentiles decide, every region of the map must be looked at: that happens in a thread
-    of its own, and the picture follows when the index knows the answer.
+    Where percentiles, holes or another smoothing decide, a view takes longer than a frame: it is
+    worked out in a thread of its own, and the picture follows when it is there.
     """
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._session = session
         self.entry: SlideEntry | None = None
         self._wanted: Tuning | None = None
         self._frame = Throttle(self._apply, FRAME_MS, self)
@@ -71,11 +72,12 @@ class Mover(QObject):
         entry, wanted = self.entry, self._wanted
         if entry is None or wanted is None:
             return
-        probability, index = entry.probability, entry.index
-        if wanted.prune_percentile is None or probability is None or index is None:
+        layer = find_layer(self._session.viewer.layers, entry.id, "mask")
+        source = source_of(layer)
+        if source is None or not takes_time(entry, wanted):
             self.flush()
         else:
-            self._ahead.ask(lambda: look_ahead(index, probability, wanted))
+            self._ahead.ask(lambda: source.look_ahead(wanted))
 
     @Slot(object)
     def _take(self, tuning: Tuning) -> None:
@@ -86,7 +88,8 @@ class Mover(QObject):
             self._wanted = None
 
 
-def look_ahead(index: ThresholdIndex, probability: ProbabilityMap, tuning: Tuning) -> Tuning:
-    """Have an index find out, and remember, which regions a tuning keeps; return the tuning."""
-    index.mask(box=Box(0, 0, 1, 1), **asked_of(tuning, probability))
-    return tuning
+def takes_time(entry: SlideEntry, tuning: Tuning) -> bool:
+    """Tell whether a view of a tuning may take longer than a frame."""
+    if tuning.prune_percentile is not None or tuning.hole_area_um2 > 0:
+        return True
+    return not fits(entry.index, tuning)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from slideconcord.plugin.masks import asked_of, pixel_area
-from slideconcord.plugin.reasons import reason
-from slideconcord.segmentation.tuning import Edit
+from slideconcord.segmentation.standing import explain
 
 if TYPE_CHECKING:
     from slideconcord.plugin.session import Session
@@ -101,7 +100,8 @@ class Pointer(QObject):
         entry = self.entry
         if standing is None or entry is None or entry.probability is None:
             return ""
-        return reason(standing, entry.tuning, pixel_area(entry.probability))
+        sentence = explain(standing, entry.tuning, pixel_area(entry.probability))
+        return sentence[:1].upper() + sentence[1:]
 
     def _show_status(self) -> None:
         self._session.viewer.status = self._text
@@ -138,11 +138,6 @@ def without_pins_at(entry: SlideEntry, at: tuple[float, float]) -> Tuning:
         if _is_pinned(entry, at, alone):
             edits.remove(edit)
     return replace(tuning, edits=tuple(edits))
-
-
-def without(tuning: Tuning, pin: Edit) -> Tuning:
-    """Return the tuning with one pin less."""
-    return replace(tuning, edits=tuple(edit for edit in tuning.edits if edit is not pin))
 
 
 def _is_pinned(entry: SlideEntry, at: tuple[float, float], tuning: Tuning) -> bool:

@@ -1,4 +1,4 @@
-"""What the numbers say in words: why a place is in or out, and the facts beside the sliders."""
+"""The numbers beside the sliders, in words."""
 
 from __future__ import annotations
 
@@ -7,35 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from slideconcord.plugin.workspace import MaskFacts
-    from slideconcord.segmentation.index_values import Standing
-    from slideconcord.segmentation.tuning import Tuning
-
-
-def reason(standing: Standing, tuning: Tuning, pixel_um2: float) -> str:
-    """Return one sentence on why a place is in the mask or not."""
-    area = area_text(standing.area_px * pixel_um2)
-    peak = f"peak {standing.peak:.2f}"
-    match standing.why:
-        case "kept":
-            return f"In: {peak} > high {tuning.high:.2f}, {area}"
-        case "below low":
-            return f"Out: value {standing.value:.2f} ≤ low {tuning.low:.2f}"
-        case "below high":
-            return f"Out: {peak} ≤ high {tuning.high:.2f}, {area}"
-        case "small":
-            return f"Out: {area} < smallest region {area_text(tuning.min_area_um2)}"
-        case "pruned":
-            percentile = tuning.prune_percentile or 0
-            return f"Out: {percentile:g}th percentile ≤ high {tuning.high:.2f}, {peak}, {area}"
-    side = "In" if standing.is_kept else "Out"
-    return f"{side}: pinned by hand ({peak}, {area})"
-
-
-def area_text(area_um2: float) -> str:
-    """Return an area in the unit that suits it."""
-    if area_um2 >= 1e5:
-        return f"{area_um2 * 1e-6:.3g} mm²"
-    return f"{area_um2:,.0f} µm²"
 
 
 def facts_text(facts: MaskFacts | None) -> dict[str, str]:

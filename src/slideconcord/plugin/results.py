@@ -67,7 +67,7 @@ def show_mask(viewer: ViewerModel, entry: SlideEntry) -> Layer | None:
         if layer is not None:
             viewer.layers.remove(layer)
         source = MaskSource(entry.probability, entry.tuning, entry.style, entry.class_name)
-        source.index = entry.index
+        source.index, source.exact = entry.index, entry.exact
         data, keywords, _ = mask_layer(source, entry, f"{entry.name} · regions")
         with same_selection(viewer):
             return viewer.add_labels(data, visible=entry.style != "none", **keywords)
@@ -82,13 +82,13 @@ def show_mask(viewer: ViewerModel, entry: SlideEntry) -> Layer | None:
 
 def _bring_up_to_date(source: MaskSource, entry: SlideEntry) -> bool:
     """Tell a source what is wanted; return whether that is new to it."""
-    wanted = entry.tuning, entry.style, entry.index
-    if (source.tuning, source.style, source.index) == wanted:
+    wanted = entry.tuning, entry.style, entry.index, entry.exact
+    if (source.tuning, source.style, source.index, source.exact) == wanted:
         return False
     is_fresh = entry.highlight and source.index is entry.index and source.before is None
     if is_fresh and source.tuning != entry.tuning:
         source.before = source.tuning
-    source.tuning, source.style, source.index = wanted
+    source.tuning, source.style, source.index, source.exact = wanted
     return True
 
 

@@ -73,7 +73,8 @@ class Session:
     def _on_entry(self, _index: int, entry: SlideEntry) -> None:
         """Keep a mask that is shown true to its entry, whoever changes the thresholds."""
         follow = partial(self._follow_tuning, entry)
-        for signal in (entry.events.tuning, entry.events.style, entry.events.index):
+        events = entry.events
+        for signal in (events.tuning, events.style, events.index, events.exact):
             signal.connect(follow)
 
     def _follow_tuning(self, entry: SlideEntry, _value: Any = None) -> None:

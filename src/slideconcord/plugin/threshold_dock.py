@@ -12,11 +12,12 @@ from slideconcord.errors import SlideconcordError
 from slideconcord.plugin.comparing import Comparer
 from slideconcord.plugin.dock import Dock, line
 from slideconcord.plugin.export_box import ExportBox
+from slideconcord.plugin.finishing import Finisher, is_of, needs_finish
 from slideconcord.plugin.indexing import Indexer
 from slideconcord.plugin.landscape_dock import open_landscape
 from slideconcord.plugin.latest import Latest
 from slideconcord.plugin.look_box import LookBox
-from slideconcord.plugin.masks import measure, model_tuning, pins_of
+from slideconcord.plugin.masks import fits, measure, model_tuning
 from slideconcord.plugin.mover import Mover
 from slideconcord.plugin.numbers_box import NumbersBox
 from slideconcord.plugin.pins_box import PinsBox
@@ -46,9 +47,10 @@ class ThresholdDock(Dock):
         for group in (*self._groups, self.state):
             self.body.addWidget(group)
         self.body.addStretch(1)
-        self.mover, self.pointer = Mover(self), Pointer(self.session, self)
+        self.mover, self.pointer = Mover(self.session, self), Pointer(self.session, self)
         self._indexer, self.comparer = Indexer(self), Comparer(self)
         self._measuring, self._watching = Latest(self), Watching()
+        self._finisher = Finisher(self)
         self._dim = QTimer(self)
         self._dim.setSingleShot(True)
         self._dim.setInterval(HIGHLIGHT_MS)
@@ -64,7 +66,14 @@ class ThresholdDock(Dock):
         layers = self.viewer.layers.events
         layers.inserted.disconnect(self._offer_references)
         layers.removed.disconnect(self._offer_references)
-        for worker in (self.mover, self._measuring, self._indexer, self.comparer, self.pointer):
+        for worker in (
+            self.mover,
+            self._measuring,
+            self._indexer,
+            self.comparer,
+            self.pointer,
+            self._finisher,
+        ):
             worker.close()
         self.export.let_go()
 
@@ -76,6 +85,7 @@ class ThresholdDock(Dock):
                 "class_name": self._on_probability,
                 "run": self._on_run,
                 "index": self._on_index,
+                "exact": self._show,
                 "tuning": self._on_tuning,
                 "style": self._on_look,
                 "heat": self._on_look,
@@ -198,7 +208,7 @@ class ThresholdDock(Dock):
             show_heat(self.viewer, self.entry)
         self._show()
 
-    def _show(self) -> None:
+    def _show(self, _new: Any = None) -> None:
         entry = self.entry
         if entry is None or entry.probability is None:
             self._on_facts()
@@ -207,9 +217,15 @@ class ThresholdDock(Dock):
         self._dim.start()
         probability, index, tuning = entry.probability, entry.index, entry.tuning
         reference = entry.reference
-        if index is None:
+        self._finisher.follow(entry)
+        if index is None or not fits(index, tuning):
+            self._indexer.build(entry)
+            self._measuring.forget()
             entry.facts = None
             self._on_facts()
+        elif entry.exact is not None and is_of(entry.exact, entry):
+            self._measuring.forget()
+            self._take_facts((entry, entry.exact.facts))
         else:
             self._measuring.ask(lambda: (entry, measure(probability, index, tuning, reference)))
 
@@ -227,6 +243,7 @@ class ThresholdDock(Dock):
 
     def _on_reference(self, _reference: Any = None) -> None:
         self._offer_references()
+        self._on_facts()
         self._show()
 
     def _reference_note(self) -> str:
@@ -280,16 +297,22 @@ def idle_pins(entry: SlideEntry) -> list[bool]:
     """Tell of each pin whether it does nothing at the present low."""
     if entry.index is None or entry.probability is None:
         return [False] * len(entry.tuning.edits)
-    return entry.index.inactive(entry.tuning.low, pins_of(entry.tuning, entry.probability))
+    from slideconcord.segmentation.tuned_pixels import inactive_edits
+
+    idle = inactive_edits(entry.index, entry.tuning)
+    return [edit in idle for edit in entry.tuning.edits]
 
 
 def note_for(entry: SlideEntry | None) -> str:
     """Return what is to be known about the mask that is shown."""
     if entry is None or entry.probability is None:
         return ""
-    if entry.index is None:
+    index = entry.index
+    if index is None or not fits(index, entry.tuning):
         return "Preview: regions end at the view's edge until the whole map is indexed."
-    if not entry.index.place.complete:
+    if needs_finish(entry):
+        return "Preview: the exact mask, holes filled, follows. The numbers are without."
+    if not index.place.complete:
         return "So far: the map is still being filled."
     if entry.facts is not None and entry.facts.region_count == 0:
         return "No region is left: lower high, or the smallest region."

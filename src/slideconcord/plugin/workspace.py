@@ -94,6 +94,16 @@ class History:
         return self._tunings[self._at]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Exact:
+    """The exact mask of a tuning whose view alone would be a preview."""
+
+    tuning: Tuning
+    index: ThresholdIndex
+    pixels: NDArray[np.bool_]
+    facts: MaskFacts
+
+
 @dataclass(eq=False)
 class SlideEntry:
     """One open slide and everything that was computed from it; results never change slides."""
@@ -115,6 +125,8 @@ class SlideEntry:
     highlight: bool = True
     """Whether what a change adds or takes away is lit up for a moment."""
     facts: MaskFacts | None = None
+    exact: Exact | None = None
+    """The whole mask, where holes are filled and the hand rests."""
     reference: Reference | None = None
     landscape: Landscape | None = None
     """Agreement with the reference for all pairs of thresholds."""

@@ -91,11 +91,15 @@ def _from_labels(data: Any, state: dict[str, Any]) -> Iterator[Annotation]:
 
 def _from_source(source: Any) -> Iterator[Annotation]:
     """Take what the thresholds give, not how it is drawn (outlines, levels)."""
-    from slideconcord.plugin.masks import exact_mask, finish, index_map
+    from slideconcord.plugin.masks import finish, fits
+    from slideconcord.segmentation.exact import exact_mask
     from slideconcord.segmentation.regions import find_regions
 
-    index = source.index or finish(index_map(source.probability, source.class_name))
-    yield from find_regions(exact_mask(source.probability, index, source.tuning, source.class_name))
+    index = source.index if fits(source.index, source.tuning) else None
+    making = exact_mask(
+        source.probability, source.tuning, class_name=source.class_name, index=index
+    )
+    yield from find_regions(finish(making))
 
 
 def _to_level0(state: dict[str, Any]) -> Any:
