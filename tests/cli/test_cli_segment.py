@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import shutil
@@ -11,11 +12,18 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tifffile
 
 from conftest import tissue_like, write_pyramid
 from slideconcord.cli import main
+from slideconcord.cli.segment import segment, threshold
+from slideconcord.segmentation.mask import open_mask
+from slideconcord.segmentation.probability import open_probability
+from slideconcord.segmentation.thresholds import Thresholds
+from slideconcord.segmentation.tune import tune
+from slideconcord.segmentation.tuning import DESCRIBED, Tuning, read_tuning
 
 MODEL = ("--model", "stain-density")
 # The made-up tissue is pale: these thresholds find something in it.
@@ -77,6 +85,27 @@ def test_min_area_leaves_out_small_regions(run, segmented, tmp_path):
     status, out, _ = run(*words, "--json")
     assert status == 0
     assert json.loads(out)["regions"] == 0
+
+
+def test_every_step_of_a_tuning_reaches_the_mask(run, segmented, tmp_path):
+    tuning = Tuning(Thresholds(0.1, 0.2), 50.0, 60.0, 400.0, 1.5)
+    words = ["--min-area-um2", 50, "--prune-percentile", 60, "--hole-area-um2", 400]
+    words = ["threshold", segmented, *CUT, *words, "--smoothing-um", 1.5, "--out", tmp_path / "t"]
+    status, out, _ = run(*words, "--json")
+    assert status == 0
+    mask = open_mask(tmp_path / "t" / "mask.zarr")
+    assert read_tuning(mask.provenance) == read_tuning(json.loads(out)) == tuning
+    expected = tune(open_probability(segmented), tuning)
+    assert np.array_equal(mask.array[:, :], expected.array)
+    assert json.loads(out)["area_um2"] == pytest.approx(expected.area_um2)
+
+
+@pytest.mark.parametrize("command", [threshold, segment])
+def test_options_have_their_text_and_range_from_the_fields(command):
+    options = inspect.signature(command).parameters
+    for name, about in DESCRIBED.items():
+        option = options[name].annotation.__metadata__[0]
+        assert (option.help, option.min, option.max) == (about["help"], about["min"], about["max"])
 
 
 def test_threshold_needs_no_model_and_refuses_to_replace(run, segmented, tmp_path):

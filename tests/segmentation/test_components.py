@@ -43,4 +43,4 @@ def test_a_seed_reaches_through_three_blocks():
     offsets = [table.add(first), table.add(first), table.add(last)]
     table.join(first.right, offsets[0], first.left, offsets[1])
     table.join(first.right, offsets[1], last.left, offsets[2])
-    assert [facts.tolist() for facts in table.add_up()] == [[[1]], [[1]], [[1]]]
+    assert [facts.tolist() for facts in table.add_up()] == [[[1, 12]]] * 3

@@ -11,7 +11,7 @@ from slideconcord.errors import OutputError, SlideError
 if TYPE_CHECKING:
     from slideconcord.segmentation.mask import Mask
     from slideconcord.segmentation.probability import ProbabilityMap
-    from slideconcord.segmentation.thresholds import Thresholds
+    from slideconcord.segmentation.tuning import Tuning
     from slideconcord.slides import Slide
 
 MASK_NAME, REGIONS_NAME = "mask.zarr", "regions.geojson"
@@ -37,9 +37,8 @@ def _owner(folder: Path) -> str | None:
 
 def write_regions(
     probability: ProbabilityMap,
-    thresholds: Thresholds,
+    tuning: Tuning,
     folder: Path,
-    min_area_um2: float,
     *,
     overwrite: bool,
 ) -> dict[str, Any]:
@@ -51,12 +50,11 @@ def write_regions(
     refuse_existing(mask_path, overwrite=overwrite)
     refuse_existing(regions_path, overwrite=overwrite)
     folder.mkdir(parents=True, exist_ok=True)
-    mask = _threshold(probability, thresholds, mask_path)
-    regions = find_regions(mask, min_area_um2=min_area_um2)
+    mask = _mask(probability, tuning, mask_path)
+    regions = find_regions(mask)
     write_annotations(regions, regions_path, bounds=mask.slide_bounds)
     return {
-        "low": thresholds.low,
-        "high": thresholds.high,
+        **tuning.facts(),
         "regions": len(regions),
         "area_um2": sum(region.measurements["Area um^2"] for region in regions),
         "mask": mask_path,
@@ -64,12 +62,10 @@ def write_regions(
     }
 
 
-def _threshold(probability: ProbabilityMap, thresholds: Thresholds, path: Path) -> Mask:
-    from slideconcord.segmentation.hysteresis import hysteresis_blocks
+def _mask(probability: ProbabilityMap, tuning: Tuning, path: Path) -> Mask:
+    from slideconcord.segmentation.exact import exact_mask
 
-    blocks = hysteresis_blocks(
-        probability, thresholds.low, thresholds.high, out=path, overwrite=True
-    )
+    blocks = exact_mask(probability, tuning, path, overwrite=True)
     with show.progress("thresholds") as advance:
         while True:
             try:

@@ -16,7 +16,6 @@ from slideconcord.cli.options import (
     High,
     Json,
     Low,
-    MinArea,
     MppText,
     Out,
     Overwrite,
@@ -28,6 +27,7 @@ from slideconcord.cli.outcome import Inputs, StoppedError
 from slideconcord.cli.results import folder_for, tell, write_regions
 from slideconcord.segmentation.options import PredictOptions
 from slideconcord.segmentation.thresholds import Thresholds
+from slideconcord.segmentation.tuning import DESCRIBED, Tuning
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.model import Model
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from slideconcord.slides import Slide
 
 
+@with_fields(Tuning, "thresholds", "edits")
 @with_fields(PredictOptions, "box")
 def segment(
     slides: Annotated[list[Path], typer.Argument(metavar="SLIDE", help="Slides to segment.")],
@@ -43,7 +44,6 @@ def segment(
     mpp: MppText = None,
     low: Low = None,
     high: High = None,
-    min_area_um2: MinArea = 0.0,
     box: BoxText = None,
     colour: ColourName = "raw",
     overwrite: Overwrite = False,
@@ -57,16 +57,17 @@ def segment(
     from slideconcord.segmentation.model import load_model
     from slideconcord.slides import open_slide
 
+    tuned = {name: settings.pop(name) for name in DESCRIBED}
     options = PredictOptions(box=read_box(box), **settings)
     given_mpp = read_mpp(mpp)
     network = load_model(model, options.device, options.precision)
-    thresholds = _thresholds(low, high, network.spec.low, network.spec.high)
+    tuning = Tuning(_thresholds(low, high, network.spec.low, network.spec.high), **tuned)
     inputs, results = Inputs(len(slides)), []
     for path in slides:
         with inputs.guard(path), open_slide(path, mpp=given_mpp, colour=colour) as slide:
             folder = folder_for(slide, out)
             probability, notes = _predict(slide, network, folder, options, overwrite=overwrite)
-            found = write_regions(probability, thresholds, folder, min_area_um2, overwrite=True)
+            found = write_regions(probability, tuning, folder, overwrite=True)
             damaged = probability.provenance.get("damaged_tiles", [])
             origin = {"slide": path, "folder": folder, "damaged_tiles": damaged, "notes": notes}
             results.append({**origin, **found})
@@ -118,6 +119,7 @@ def _tell(slide: Slide, result: dict[str, Any]) -> None:
         show.text(f"  {tiles} left out: see {result['folder'] / 'run.json'}")
 
 
+@with_fields(Tuning, "thresholds", "edits")
 def threshold(
     probability: Annotated[
         Path, typer.Argument(metavar="PROBABILITY", help="A probability.zarr, or its folder.")
@@ -125,17 +127,17 @@ def threshold(
     out: Out,
     low: Low = None,
     high: High = None,
-    min_area_um2: MinArea = 0.0,
     overwrite: Overwrite = False,
     json: Json = False,
+    **tuned: Any,
 ) -> None:
     """Make mask and regions of a probability map with other thresholds; quick, no model runs."""
     from slideconcord.segmentation.probability import open_probability
 
     opened = open_probability(probability)
     _require_complete(opened)
-    thresholds = _thresholds(low, high, opened.low, opened.high)
-    result = write_regions(opened, thresholds, out, min_area_um2, overwrite=overwrite)
+    tuning = Tuning(_thresholds(low, high, opened.low, opened.high), **tuned)
+    result = write_regions(opened, tuning, out, overwrite=overwrite)
     if json:
         show.as_json({"probability": probability, "folder": out, **result})
     else:

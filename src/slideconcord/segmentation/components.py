@@ -83,15 +83,20 @@ def paint(labelled: Labelled, keep_run: Bytes, keep_border: NDArray[np.bool_]) -
 
 
 def find_border_components(above_low: Bools, above_high: Bools) -> BorderComponents:
-    """Label one block, (y, x) bool; the fact is whether a component holds a pixel above high."""
+    """Label one block, (y, x) bool; the facts: whether any is above high, and the area."""
     labelled = label_block(above_low, above_high)
-    return border_of(labelled, labelled.has_seed)
+    return border_of(labelled, labelled.has_seed, areas_of_runs(labelled))
 
 
-def paint_block(above_low: Bools, above_high: Bools, keep_border: NDArray[np.bool_]) -> Bools:
+def paint_block(
+    above_low: Bools, above_high: Bools, keep_border: NDArray[np.bool_], min_area_px: int = 1
+) -> Bools:
     """Return the block's kept components; ``keep_border`` decides those at its border."""
     labelled = label_block(above_low, above_high)
-    return paint(labelled, labelled.has_seed, keep_border)
+    keep = labelled.has_seed
+    if min_area_px > 1:
+        keep = keep & (areas_of_runs(labelled) >= min_area_px)
+    return paint(labelled, keep, keep_border)
 
 
 @compiled

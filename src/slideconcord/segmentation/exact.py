@@ -50,8 +50,8 @@ def exact_mask(
     class_name
         Which class; the map's target class when None.
     index
-        An index of the map at this smoothing, where there is one. Thresholds and smoothing need
-        none; anything else builds one.
+        An index of the map at this smoothing, where there is one. Thresholds, smallest area and
+        smoothing need none, and go through the map in bounded memory; anything else builds one.
     overwrite
         Whether ``out`` may replace a mask.
     block_px, workers
@@ -111,16 +111,16 @@ def _fill(
     out: Any,
     blocks: Blocks,
 ) -> Steps:
-    if index is None and replace(tuning, smoothing_um=0.0).is_plain:
+    asked = terms(tuning, source.frame, source.slide_mpp)
+    if index is None and replace(tuning, smoothing_um=0.0, min_area_um2=0.0).is_plain:
         values = source.level(0, class_name)
-        yield from fill_hysteresis(values, tuning.thresholds, out, blocks.block_px, blocks.threads)
+        yield from fill_hysteresis(values, tuning.thresholds, out, blocks, asked["min_area_px"])
         return
     largest_px = tuning.hole_area_px(pixel_um2(source.frame, source.slide_mpp))
     looks = (2 if largest_px else 1) * len(blocks.boxes())
     done = 0
     if index is None:
         index, done = yield from _build(source, class_name, blocks.threads, looks)
-    asked = terms(tuning, source.frame, source.slide_mpp)
     yield from fill_from_index(index, asked, largest_px, out, blocks, done)
 
 

@@ -23,8 +23,8 @@ from slideconcord.segmentation.components import (
     find_border_components,
     paint_block,
 )
-from slideconcord.segmentation.mask import BLOCK_PX, Mask, block_boxes, open_mask, writing
-from slideconcord.segmentation.seams import FinishedBlock, paint_blocks, walk_seams
+from slideconcord.segmentation.mask import BLOCK_PX, Mask, open_mask, writing
+from slideconcord.segmentation.seams import Blocks, FinishedBlock, paint_blocks, walk_seams
 from slideconcord.segmentation.sharing import workers as default_workers
 from slideconcord.segmentation.smoothing import smooth
 from slideconcord.segmentation.threshold_build import index_blocks, index_thresholds
@@ -33,6 +33,7 @@ from slideconcord.segmentation.thresholds import (
     PRESETS,
     Preset,
     Thresholds,
+    check_map,
     comparison,
 )
 from slideconcord.segmentation.tuning import Tuning
@@ -151,19 +152,20 @@ def hysteresis_blocks(
                 "out= needs a ProbabilityMap, which knows where it lies on its slide: "
                 "leave out= away for a plain array."
             )
+        check_map(probability)
         result = np.zeros(probability.shape, np.bool_)
-        yield from fill_hysteresis(probability, thresholds, result, block_px, threads)
+        height, width = probability.shape
+        blocks = Blocks((height, width), block_px, threads)
+        yield from fill_hysteresis(probability, thresholds, result, blocks)
         return result
     values = probability.level(0, class_name)
     described = describe(probability, Tuning(thresholds), class_name)
-    return (
-        yield from deliver(
-            described,
-            out,
-            overwrite,
-            lambda to: fill_hysteresis(values, thresholds, to, block_px, threads),
-        )
-    )
+    blocks = Blocks(described.shape, block_px, threads)
+
+    def fill(to: Any) -> Steps:
+        return fill_hysteresis(values, thresholds, to, blocks)
+
+    return (yield from deliver(described, out, overwrite, fill))
 
 
 def deliver(
@@ -217,20 +219,22 @@ def describe(probability: Any, tuning: Tuning, class_name: str | None) -> Mask:
 
 
 def fill_hysteresis(
-    values: Map, thresholds: Thresholds, out: Any, block_px: int, threads: int
+    values: Map, thresholds: Thresholds, out: Any, blocks: Blocks, min_area_px: int = 1
 ) -> Steps:
     """Threshold ``values`` into ``out`` (bool or uint8), block by block."""
     compare = comparison(values, thresholds)
-    boxes = block_boxes(values.shape, block_px)
+    boxes, threads = blocks.boxes(), blocks.threads
     total = 2 * len(boxes)
 
     def look(box: Box) -> BorderComponents:
         return find_border_components(*compare(values[box.slices]))
 
-    seeds = yield from walk_seams(boxes, look, threads, total)
-    keep = dict(zip(boxes, seeds, strict=True))
+    sums = yield from walk_seams(boxes, look, threads, total)
+    of_box = dict(zip(boxes, sums, strict=True))
 
     def paint(box: Box) -> Bools:
-        return paint_block(*compare(values[box.slices]), keep[box][:, 0] > 0)
+        seeds, areas = of_box[box].T
+        keep = (seeds > 0) & (areas >= min_area_px)
+        return paint_block(*compare(values[box.slices]), keep, min_area_px)
 
     yield from paint_blocks(boxes, paint, out, threads, total)
