@@ -124,6 +124,17 @@ def test_ratios_of_scores_are_what_their_names_say():
     assert np.isnan(nothing.precision)
 
 
+def test_a_curve_is_that_of_single_thresholds():
+    values = large_maps(7)["smooth"][:90, :90]
+    reference = values > 128
+    index = index_thresholds(values)
+    curve = index.curve(index.count_reference(reference), [0.3, 0.5, 0.7])
+    for threshold, scores in zip([0.3, 0.5, 0.7], curve, strict=True):
+        mask = values / 255 > threshold
+        assert scores.true_positive == (mask & reference).sum()
+        assert scores.false_positive == (mask & ~reference).sum()
+
+
 ROW = np.array([[0, 100, 150, 0, 250, 0, 120]], np.uint8)
 
 

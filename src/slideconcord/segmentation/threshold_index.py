@@ -252,6 +252,25 @@ class ThresholdIndex:
             outside, inside = (int(table[greys]) for table in counts.by_peak)
         return Scores(inside, outside, counts.inside - inside, counts.outside - outside)
 
+    def curve(
+        self, counts: ReferenceCounts, thresholds: Sequence[float] = FIVE_PERCENT
+    ) -> list[Scores]:
+        """Compare the masks of single thresholds (low and high alike) with a reference.
+
+        Parameters
+        ----------
+        counts
+            What `count_reference` of this index made.
+        thresholds
+            Fractions from 0 to 1; 5 % steps from 0.05 to 0.95 unless given.
+
+        Raises
+        ------
+        ParameterError
+            When a threshold is no fraction from 0 to 1.
+        """
+        return [self.scores(counts, threshold, threshold) for threshold in thresholds]
+
     @property
     def nbytes(self) -> int:
         """Bytes that the index holds, on disk or in memory."""

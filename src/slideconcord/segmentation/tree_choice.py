@@ -282,24 +282,27 @@ def _most_of_block(forest: Any, rule: Any, block: Any) -> Any:
     most = np.zeros(stop - first, np.uint8)
     to_high = _last_above(peak, 0, stop - first, high) + 1
     to_grey = _last_above(peak, 0, stop - first, grey) + 1
-    for i in range(to_grey - 1, to_high - 1, -1):
-        # Without a branch of the program: noise would mispredict it.
-        up = parent[i] if saddle[i] > grey else i
-        most[i] = max(most[i], peak[i])
-        most[up] = max(most[up], most[i])
+    for i in range(to_high, to_grey):
+        # Of those not above high, one whose parent is not either has a lower peak than that.
+        up = parent[i]
+        if up < to_high and saddle[i] > grey and most[up] < peak[i]:
+            most[up] = peak[i]
     end = forest.node_start[block]
     for i in range(to_high):
         end += node_count[i]
     for i in range(to_high - 1, -1, -1):
-        begin = end - node_count[i]
-        node = end - 1
-        while node > begin and node_level[node - 1] <= high:
-            node -= 1
-        if begin < end and grey < node_level[node] <= high:
-            most[i] = max(most[i], node_level[node])
+        begin, stop_node = end - node_count[i], end
         end = begin
-        up = parent[i] if saddle[i] > grey else i
-        most[up] = max(most[up], most[i])
+        if saddle[i] > high:  # and so is all that joined it
+            continue
+        node = begin
+        while node < stop_node and node_level[node] > high:
+            node += 1
+        if node < stop_node and node_level[node] > grey:
+            most[i] = max(most[i], node_level[node])
+        if saddle[i] > grey:
+            up = parent[i]
+            most[up] = max(most[up], most[i])
     return most
 
 
