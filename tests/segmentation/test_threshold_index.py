@@ -15,6 +15,7 @@ from segmentation.threshold_maps import ADVERSARIAL, grey_pairs, maps, spiral
 from slideconcord.errors import MismatchError, OutputError, ParameterError
 from slideconcord.geometry import Box
 from slideconcord.segmentation import (
+    block_tree,
     component_tree,
     components,
     joined_tree,
@@ -31,7 +32,7 @@ from slideconcord.segmentation.hysteresis import (
 )
 from slideconcord.segmentation.threshold_index import Pin
 
-TREE = component_tree, joined_tree, tree_query, tree_choice, reference_counts
+TREE = block_tree, component_tree, joined_tree, tree_query, tree_choice, reference_counts
 GREYS = [(0, 0), (0, 254), (2, 99), (85, 229), (100, 100), (199, 200), (254, 254), (254, 255)]
 
 

@@ -24,10 +24,7 @@ def index_map(
     from slideconcord.segmentation.smoothing import smoothed
     from slideconcord.segmentation.threshold_build import index_blocks
 
-    source = smoothed(probability, smoothing_um)
-    index = yield from index_blocks(source, class_name=class_name)
-    index.ranks  # noqa: B018  (computed here, not under the pointer)
-    return index
+    return index_blocks(smoothed(probability, smoothing_um), class_name=class_name)
 
 
 def asked_of(tuning: Tuning, probability: ProbabilityMap) -> Terms:

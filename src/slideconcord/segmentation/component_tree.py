@@ -19,45 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.compiled import compiled
+from slideconcord.segmentation.block_tree import (
+    BLOCK_PX,
+    WIDE_PX,
+    BlockTree,
+    describe_border,
+    describe_edges,
+    describe_inner,
+)
 
-BLOCK_PX = 256  # branches of a block then fit 16 bits
-_WIDE = BLOCK_PX + 2  # a rim of 0 spares every test for the block's end
 TOP, BOTTOM, LEFT, RIGHT = 1, 2, 4, 8
 
 Bytes = NDArray[np.uint8]
-
-
-class BlockTree(NamedTuple):
-    """The tree of one block; parents come before their children."""
-
-    peak: Bytes
-    """Per branch."""
-    saddle: Bytes
-    """Per branch: 0 when it never ends, 255 for a border branch, which the joined tree knows."""
-    parent: NDArray[np.uint16]
-    """Per branch, within the block; a border branch names itself."""
-    node_count: Bytes
-    """Per branch: its nodes, 0 for a border branch."""
-    node_level: Bytes
-    """Per node, branch by branch, from the peak down."""
-    node_area: NDArray[np.uint16]
-    """Per node: pixels less 1, so that a full block fits 16 bits."""
-    border_branch: NDArray[np.uint16]
-    """The border branches, within the block."""
-    border_peak: Bytes
-    border_saddle: Bytes
-    """Where the branch ends within its block, at the latest; 0 when it does not."""
-    border_parent: NDArray[np.uint16]
-    """As a place in this list."""
-    gain_border: NDArray[np.uint16]
-    """Per gain of a border branch: which one (a place in this list)."""
-    gain_level: Bytes
-    gain_area: NDArray[np.int32]
-    """Pixels gained at this level, without those of other border branches."""
-    edge_value: Bytes
-    """(4, BLOCK_PX): the first and last row, the first and last column."""
-    edge_border: NDArray[np.uint16]
-    """(4, BLOCK_PX): the place in the list of border branches."""
 
 
 class Scratch(NamedTuple):
@@ -97,7 +70,7 @@ class Scratch(NamedTuple):
         rimmed = ("values", "gatherer")
         arrays: dict[str, Any] = {
             name: np.zeros(
-                _WIDE * _WIDE if name in rimmed else BLOCK_PX * BLOCK_PX,
+                WIDE_PX * WIDE_PX if name in rimmed else BLOCK_PX * BLOCK_PX,
                 np.uint8 if name in small or name == "values" else np.int32,
             )
             for name in cls._fields
@@ -122,7 +95,7 @@ def grow_block(
     """
     height, width = values.shape
     # Copied in and out, so that the kernels see one memory layout only and are compiled once.
-    rimmed = scratch.values.reshape(_WIDE, _WIDE)
+    rimmed = scratch.values.reshape(WIDE_PX, WIDE_PX)
     rimmed[:] = 0
     rimmed[1 : height + 1, 1 : width + 1] = values
     count, nodes = _grow(height, width, seams, scratch)
@@ -130,9 +103,9 @@ def grow_block(
     _write_branches(height, width, scratch)
     branches[:] = scratch.branches[:height, :width]
     return BlockTree(
-        *_describe_inner(count, kept, nodes, scratch),
-        *_describe_border(count, border, nodes, scratch),
-        *_describe_edges(height, width, scratch),
+        *describe_inner(count, kept, nodes, scratch),
+        *describe_border(count, border, nodes, scratch),
+        *describe_edges(height, width, scratch),
     )
 
 
@@ -150,7 +123,7 @@ def _sort(height: Any, width: Any, seams: Any, scratch: Any) -> Any:
     values, order = scratch.values, scratch.order
     counts = np.zeros(256, np.int32)
     for y in range(1, height + 1):
-        for value in values[y * _WIDE + 1 : y * _WIDE + 1 + width]:
+        for value in values[y * WIDE_PX + 1 : y * WIDE_PX + 1 + width]:
             counts[value] += 1
     start = np.zeros(257, np.int32)
     for i in range(255):
@@ -158,7 +131,7 @@ def _sort(height: Any, width: Any, seams: Any, scratch: Any) -> Any:
     fill = start.copy()
     for y in range(1, height + 1):
         first_or_last = (y == 1 and seams & TOP > 0) or (y == height and seams & BOTTOM > 0)
-        row = values[y * _WIDE + 1 : y * _WIDE + 1 + width]
+        row = values[y * WIDE_PX + 1 : y * WIDE_PX + 1 + width]
         for x in range(width):
             if row[x] > 0:
                 at_seam = (
@@ -166,7 +139,7 @@ def _sort(height: Any, width: Any, seams: Any, scratch: Any) -> Any:
                     or (x == 0 and seams & LEFT > 0)
                     or (x == width - 1 and seams & RIGHT > 0)
                 )
-                order[fill[255 - row[x]]] = 2 * (y * _WIDE + x + 1) + at_seam
+                order[fill[255 - row[x]]] = 2 * (y * WIDE_PX + x + 1) + at_seam
                 fill[255 - row[x]] += 1
     return start
 
@@ -189,7 +162,7 @@ def _grow(height: Any, width: Any, seams: Any, scratch: Any) -> Any:
         for k in range(start[i], start[i + 1]):
             place = order[k] >> 1
             own = -1
-            for step in (-_WIDE, -1, 1, _WIDE):
+            for step in (-WIDE_PX, -1, 1, WIDE_PX):
                 # Gathered before: higher pixels, and those of this level that come first.
                 if padded[place + step] < level + (step > 0):
                     continue
@@ -248,95 +221,10 @@ def _drop_empty(count: Any, scratch: Any) -> Any:
 
 
 @compiled
-def _is_dropped(i: Any, scratch: Any) -> Any:
-    return scratch.saddle[i] == scratch.peak[i]
-
-
-@compiled
 def _write_branches(height: Any, width: Any, scratch: Any) -> None:
     values, gatherer, place = scratch.values, scratch.gatherer, scratch.place
     for y in range(height):
-        begin = (y + 1) * _WIDE + 1
+        begin = (y + 1) * WIDE_PX + 1
         row = scratch.branches[y]
         for x in range(width):
             row[x] = place[gatherer[begin + x]] if values[begin + x] > 0 else 0
-
-
-@compiled
-def _describe_inner(count: Any, kept: Any, nodes: Any, scratch: Any) -> Any:
-    peak, saddle = np.zeros(kept, np.uint8), np.zeros(kept, np.uint8)
-    parent, node_count = np.zeros(kept, np.uint16), np.zeros(kept, np.uint8)
-    for i in range(count):
-        if not _is_dropped(i, scratch):
-            own = scratch.place[i]
-            peak[own] = scratch.peak[i]
-            saddle[own] = 255 if scratch.at_border[i] else scratch.saddle[i]
-            parent[own] = own if scratch.at_border[i] else scratch.place[scratch.parent[i]]
-    inner = 0
-    for n in range(nodes):
-        if not scratch.at_border[scratch.node_branch[n]]:
-            node_count[scratch.place[scratch.node_branch[n]]] += 1
-            inner += 1
-    fill = np.zeros(kept + 1, np.int32)
-    for i in range(kept):
-        fill[i + 1] = fill[i] + node_count[i]
-    node_level, node_area = np.empty(inner, np.uint8), np.empty(inner, np.uint16)
-    for n in range(nodes):
-        if not scratch.at_border[scratch.node_branch[n]]:
-            own = scratch.place[scratch.node_branch[n]]
-            node_level[fill[own]] = scratch.node_level[n]
-            node_area[fill[own]] = scratch.node_area[n] - 1
-            fill[own] += 1
-    return peak, saddle, parent, node_count, node_level, node_area
-
-
-@compiled
-def _describe_border(count: Any, border: Any, nodes: Any, scratch: Any) -> Any:
-    branch, peak = np.empty(border, np.uint16), np.empty(border, np.uint8)
-    saddle, parent = np.empty(border, np.uint8), np.empty(border, np.uint16)
-    # From here on ``gained`` holds the place in the list of border branches, ``last_level`` the
-    # area of the node before.
-    listed, before = scratch.gained, scratch.last_level
-    b = 0
-    for i in range(count):
-        before[i] = 0
-        if _is_dropped(i, scratch):
-            listed[i] = listed[scratch.parent[i]]
-        elif scratch.at_border[i]:
-            branch[b], peak[b], saddle[b] = scratch.place[i], scratch.peak[i], scratch.saddle[i]
-            listed[i] = b
-            parent[b] = listed[scratch.parent[i]]
-            b += 1
-        else:
-            listed[i] = 0
-    gains = 0
-    for n in range(nodes):
-        gains += scratch.at_border[scratch.node_branch[n]]
-    gain_border, gain_level = np.empty(gains, np.uint16), np.empty(gains, np.uint8)
-    gain_area = np.empty(gains, np.int32)
-    gains = 0
-    for n in range(nodes):
-        i = scratch.node_branch[n]
-        if scratch.at_border[i]:
-            gain_border[gains], gain_level[gains] = listed[i], scratch.node_level[n]
-            gain_area[gains] = scratch.node_area[n] - before[i]
-            before[i] = scratch.node_area[n]
-            gains += 1
-    return branch, peak, saddle, parent, gain_border, gain_level, gain_area
-
-
-@compiled
-def _describe_edges(height: Any, width: Any, scratch: Any) -> Any:
-    """Describe the four edges; follows `_describe_border`, which leaves the list in ``gained``."""
-    values, gatherer, listed = scratch.values, scratch.gatherer, scratch.gained
-    value = np.zeros((4, BLOCK_PX), np.uint8)
-    border = np.zeros((4, BLOCK_PX), np.uint16)
-    for side in range(4):
-        for i in range(width if side < 2 else height):
-            y = (0, height - 1, i, i)[side]
-            x = (i, i, 0, width - 1)[side]
-            pixel = (y + 1) * _WIDE + x + 1
-            if values[pixel] > 0:
-                value[side, i] = values[pixel]
-                border[side, i] = listed[gatherer[pixel]]
-    return value, border

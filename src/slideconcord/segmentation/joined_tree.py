@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.compiled import compiled
-from slideconcord.segmentation.component_tree import BLOCK_PX, BlockTree
+from slideconcord.segmentation.block_tree import BLOCK_PX, BlockTree
 
 Bytes = NDArray[np.uint8]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from slideconcord.compiled import compiled
 from slideconcord.errors import MismatchError
-from slideconcord.segmentation.component_tree import BLOCK_PX
+from slideconcord.segmentation.block_tree import BLOCK_PX
 from slideconcord.segmentation.mask import Mask
 from slideconcord.segmentation.sharing import share
 
@@ -54,7 +54,7 @@ def count_reference(
     of_joined = np.zeros((2, len(index.joined.node_level)), np.int64)
     totals, lock = np.zeros(3, np.int64), threading.Lock()
 
-    columns = -(-index.shape[1] // BLOCK_PX)
+    columns, ranks = index.chooser.columns, index.chooser.ranks
 
     def count(top: int) -> None:
         rows = slice(top, min(top + BLOCK_PX, index.shape[0]))
@@ -66,7 +66,7 @@ def count_reference(
                 values, branches, sides, column * BLOCK_PX, index.forest, block, of_nodes
             )
             with lock:  # blocks meet in the joined tree
-                _enter_joined(index.forest, index.joined, index.ranks, block, of_border, of_joined)
+                _enter_joined(index.forest, index.joined, ranks, block, of_border, of_joined)
         with lock:
             totals[:] += np.bincount(sides.ravel(), minlength=3)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from slideconcord.geometry import Box
-from slideconcord.segmentation.component_tree import BLOCK_PX
+from slideconcord.segmentation.block_tree import BLOCK_PX
 from slideconcord.segmentation.sharing import workers
 
 _ALONE_PX = 1 << 18  # smaller masks are not worth a second thread

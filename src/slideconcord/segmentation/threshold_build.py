@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.errors import OutputError
+from slideconcord.segmentation.block_tree import BLOCK_PX, BlockTree
 from slideconcord.segmentation.component_tree import (
-    BLOCK_PX,
     BOTTOM,
     LEFT,
     RIGHT,
     TOP,
-    BlockTree,
     Scratch,
     grow_block,
 )

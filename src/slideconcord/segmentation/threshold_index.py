@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,16 +11,16 @@ from numpy.typing import NDArray
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box
 from slideconcord.segmentation import chosen
+from slideconcord.segmentation.chooser import Chooser, is_ruled
 from slideconcord.segmentation.chosen import Chosen
-from slideconcord.segmentation.component_tree import BLOCK_PX
 from slideconcord.segmentation.index_values import Areas, Level, Pin, Place, Standing, Why
 from slideconcord.segmentation.joined_tree import JoinedTree
 from slideconcord.segmentation.scores import Scores
 from slideconcord.segmentation.sharing import share
 from slideconcord.segmentation.strides import Strided
 from slideconcord.segmentation.thresholds import Thresholds
-from slideconcord.segmentation.tree_choice import AREA, INSIDE, OUTSIDE, REGIONS, Rule
-from slideconcord.segmentation.tree_query import Forest, Root, find_root, gather, tally
+from slideconcord.segmentation.tree_choice import AREA, INSIDE, OUTSIDE, REGIONS
+from slideconcord.segmentation.tree_query import Forest, Root, gather, tally
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.landscape import Landscape
@@ -34,16 +30,7 @@ __all__ = ["Areas", "Level", "Pin", "Place", "Standing", "ThresholdIndex"]
 
 Bools = NDArray[np.bool_]
 FIVE_PERCENT = tuple(step / 20 for step in range(1, 20))
-_REMEMBERED = 3
 _DEFAULT = Thresholds()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Memory:
-    """Choices made lately: a slider's next question is often about the same grey level."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    chosen: OrderedDict[Any, Chosen] = field(default_factory=OrderedDict)
 
 
 class ThresholdIndex:
@@ -73,8 +60,7 @@ class ThresholdIndex:
         self.place = place
         height, width = levels[0].values.shape
         self.shape: tuple[int, int] = (height, width)
-        self._columns = -(-width // BLOCK_PX)
-        self._memory = _Memory()
+        self.chooser = Chooser(levels[0], forest, joined)
         self._totals = _totals(forest, joined)
 
     def mask(
@@ -117,11 +103,12 @@ class ThresholdIndex:
         out = _checked_out(out, strided.shape)
         if thresholds.high_grey >= 255 and not pins:
             out[:] = False
-        elif out.flags.c_contiguous:
-            self._paint(self._choose(thresholds, min_area_px, prune_percentile, pins), strided, out)
-        else:  # kernels are compiled for one layout alone
-            found = self._choose(thresholds, min_area_px, prune_percentile, pins)
-            out[:] = self._paint(found, strided, np.empty(strided.shape, np.bool_))
+            return out
+        found = self.chooser.choose(thresholds, min_area_px, prune_percentile, pins)
+        if out.flags.c_contiguous:
+            return self._paint(found, strided, out)
+        # Kernels are compiled for one layout alone.
+        out[:] = self._paint(found, strided, np.empty(strided.shape, np.bool_))
         return out
 
     def areas(
@@ -143,11 +130,11 @@ class ThresholdIndex:
             When a value is out of its range.
         """
         thresholds = Thresholds(low, high)
-        if not _is_ruled(min_area_px, prune_percentile, pins):
+        if not is_ruled(min_area_px, prune_percentile, pins):
             area, count = self._totals
             greys = thresholds.low_grey, thresholds.high_grey
             return Areas(int(area[greys]), int(count[greys]))
-        rule = self._rule(thresholds, min_area_px, prune_percentile, pins)
+        rule = self.chooser.rule(thresholds, min_area_px, prune_percentile, pins)
         found = chosen.totals(self.forest, self.joined, rule)
         return Areas(int(found[AREA]), int(found[REGIONS]))
 
@@ -172,7 +159,8 @@ class ThresholdIndex:
             When the pixel does not lie in the map.
         """
         thresholds = Thresholds(low, high)
-        root = self._root(y, x, thresholds.low_grey)
+        self.checked(Box(y, x, 1, 1), 1)
+        root = self.chooser.root(y, x, thresholds.low_grey)
         value = int(self.levels[0].values[y, x]) / 255
         if root is None:
             return Standing(value, 0.0, 0, False, False, "below low")
@@ -182,14 +170,14 @@ class ThresholdIndex:
                 prune_percentile=prune_percentile, pins=pins,
             )[0, 0]
         )  # fmt: skip
-        is_pinned = root[:2] in {(p[0], p[1]) for p in self._pins(thresholds.low_grey, pins)}
+        is_pinned = root[:2] in {(p[0], p[1]) for p in self.chooser.pins(thresholds.low_grey, pins)}
         why = _why(root, is_kept, is_pinned, thresholds.high_grey, min_area_px)
         return Standing(value, root.peak / 255, root.area_px, True, is_kept, why)
 
     def inactive(self, low: float, pins: Sequence[Pin]) -> list[bool]:
         """Tell of each pin whether it does nothing: not above low, or not on the map."""
         grey = Thresholds(low, 1.0).low_grey
-        return [not self._holds(pin) or self._root(pin.y, pin.x, grey) is None for pin in pins]
+        return [self.chooser.root(pin.y, pin.x, grey) is None for pin in pins]
 
     def count_reference(self, reference: Any, tissue: Any = None) -> ReferenceCounts:
         """Look once at a reference, so that `scores` and `landscape` need no look at pixels.
@@ -242,8 +230,8 @@ class ThresholdIndex:
             When a value is out of its range.
         """
         thresholds = Thresholds(low, high)
-        if _is_ruled(min_area_px, prune_percentile, pins):
-            rule = self._rule(thresholds, min_area_px, prune_percentile, pins)
+        if is_ruled(min_area_px, prune_percentile, pins):
+            rule = self.chooser.rule(thresholds, min_area_px, prune_percentile, pins)
             weights = counts.of_nodes, counts.of_joined_nodes
             found = chosen.totals(self.forest, self.joined, rule, weights)
             outside, inside = int(found[OUTSIDE]), int(found[INSIDE])
@@ -314,76 +302,21 @@ class ThresholdIndex:
             reference = self.count_reference(reference, tissue)
         return survey(reference, *pairs)
 
-    @cached_property
-    def ranks(self) -> NDArray[np.int32]:
-        """Of each border branch, in the order of the blocks, its place in the joined tree."""
-        ranks = np.empty(len(self.joined.border), np.int32)
-        ranks[self.joined.border] = np.arange(len(ranks), dtype=np.int32)
-        return ranks
-
     def _paint(self, found: Chosen, strided: Strided, out: Bools) -> Bools:
         level, columns = self.levels[strided.level], np.array(strided.block_columns())
 
         def fill(rows: range) -> None:
             block_rows = np.array(strided.block_rows(rows))
-            found.fill(np.add.outer(block_rows * self._columns, columns).ravel())
+            found.fill(np.add.outer(block_rows * self.chooser.columns, columns).ravel())
             first = strided.y + rows[0] * strided.stride
             gather(
-                level.values, level.branches, strided.block_px, self._columns,
+                level.values, level.branches, strided.block_px, self.chooser.columns,
                 (first, strided.x), strided.stride, self.forest, found.reach, found.high,
                 out[rows.start : rows.stop],
             )  # fmt: skip
 
         share(strided.parts(), fill)
         return out
-
-    def _choose(
-        self, thresholds: Thresholds, least: int, percentile: float | None, pins: Sequence[Pin]
-    ) -> Chosen:
-        is_ruled = _is_ruled(least, percentile, pins)
-        grey, high = thresholds.low_grey, thresholds.high_grey
-        # While peaks alone decide, moving high asks nothing new of the tree.
-        key = (grey, high, least, percentile, tuple(pins)) if is_ruled else grey
-        with self._memory.lock:
-            found = self._memory.chosen.pop(key, None)
-            if found is None and is_ruled:
-                rule = self._rule(thresholds, least, percentile, pins)
-                found = chosen.by_rule(self.forest, self.joined, rule)
-            elif found is None:
-                found = chosen.by_peak(self.forest, self.joined, grey, high)
-            self._memory.chosen[key] = found
-            if len(self._memory.chosen) > _REMEMBERED:
-                self._memory.chosen.popitem(last=False)
-        return found if is_ruled else chosen.with_high(self.forest, found.reach, high)
-
-    def _rule(
-        self, thresholds: Thresholds, least: int, percentile: float | None, pins: Sequence[Pin]
-    ) -> Rule:
-        if percentile is not None and not 0 <= percentile <= 100:
-            raise ParameterError(
-                f"prune_percentile={percentile!r} is no percentile: give 0 to 100, or None."
-            )
-        grey = thresholds.low_grey
-        return chosen.make_rule(
-            grey, thresholds.high_grey, least, percentile, self._pins(grey, pins)
-        )
-
-    def _pins(self, grey: int, pins: Sequence[Pin]) -> list[tuple[bool, int, bool]]:
-        """Return the components that active pins name: (is joined, branch, keep)."""
-        roots = [(self._root(p.y, p.x, grey), p.keep) for p in pins if self._holds(p)]
-        return [(root.is_joined, root.branch, keep) for root, keep in roots if root is not None]
-
-    def _root(self, y: int, x: int, grey: int) -> Root | None:
-        """Return what stands for the component of a pixel, or None where it is not above grey."""
-        self.checked(Box(y, x, 1, 1), 1)
-        if int(self.levels[0].values[y, x]) <= grey:
-            return None
-        block = (y // BLOCK_PX) * self._columns + x // BLOCK_PX
-        branch = int(self.levels[0].branches[y, x])
-        return find_root(self.forest, self.joined, self.ranks, block, branch, grey)
-
-    def _holds(self, pin: Pin) -> bool:
-        return 0 <= pin.y < self.shape[0] and 0 <= pin.x < self.shape[1]
 
     def checked(self, box: Box | None, step: int) -> Box:
         """Return a box that lies in the map, all of it for None, or refuse box or step."""
@@ -398,11 +331,6 @@ class ThresholdIndex:
                 "intersect it with the map's box first."
             )
         return box
-
-
-def _is_ruled(least: int, percentile: float | None, pins: Sequence[Pin]) -> bool:
-    """Tell whether more than peaks decides which components stay."""
-    return least > 1 or percentile is not None or bool(pins)
 
 
 def _why(root: Root, is_kept: bool, is_pinned: bool, high: int, least: int) -> Why:
