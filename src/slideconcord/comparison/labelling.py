@@ -1,0 +1,68 @@
+"""Numbers for the 4-connected regions of a mask that is read band by band, top to bottom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from slideconcord.comparison.operands import Bools
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """The regions of a whole mask."""
+
+    number: Ints
+    """By label, as given band by band, the region's final number from 0; -1 for label 0."""
+    areas: Ints
+    """Pixels by final number, in the order in which the regions begin."""
+
+
+class BandLabels:
+    """Labels bands of one mask and joins the labels of a region that goes on in the next one."""
+
+    def __init__(self) -> None:
+        self._areas: list[Ints] = [np.zeros(1, np.int64)]
+        self._count = 0
+        self._seams: list[NDArray[np.int64]] = []
+        self._last_row: Ints | None = None
+
+    def add(self, band: Bools) -> Ints:
+        """Return the labels of the next rows, from 1, distinct from those of earlier bands."""
+        pixels = np.ascontiguousarray(band).view(np.uint8)
+        count, found = cv2.connectedComponents(pixels, connectivity=4)
+        areas = np.bincount(found.ravel(), minlength=count)[1:]
+        labels = found.astype(np.int64)
+        labels[found > 0] += self._count
+        self._areas.append(areas.astype(np.int64))
+        self._count += count - 1
+        if self._last_row is not None:
+            meet = (self._last_row > 0) & (labels[0] > 0)
+            self._seams.append(np.unique(np.stack([self._last_row[meet], labels[0][meet]]), axis=1))
+        self._last_row = labels[-1].copy()
+        return labels
+
+    def finish(self) -> Labelled:
+        """Join what met at the seams."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        total = self._count + 1
+        upper, lower = np.concatenate([np.empty((2, 0), np.int64), *self._seams], axis=1)
+        seams = coo_array((np.ones(len(upper), np.bool_), (upper, lower)), shape=(total, total))
+        _, component = connected_components(seams, directed=False)
+        # label 0, the background, meets nothing; final numbers follow the first label of each
+        _, first, inverse = np.unique(component[1:], return_index=True, return_inverse=True)
+        order = np.empty(len(first), np.int64)
+        order[np.argsort(first)] = np.arange(len(first))
+        number = np.concatenate([[-1], order[inverse]]).astype(np.int64)
+        areas = np.zeros(len(first), np.int64)
+        np.add.at(areas, number[1:], np.concatenate(self._areas)[1:])
+        return Labelled(number, areas)
