@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,11 +27,14 @@ from slideconcord.segmentation.hysteresis import (
     index_thresholds,
     warm_up,
 )
+from slideconcord.segmentation.threshold_index import Pin
 
 VIEW = 1000, 1600
 MOVES = 60
 LOW, HIGH = 0.4, 0.7
 LARGEST_COMPARED = 16_000
+SLIDERS = "low", "high", "area"
+RULED = "low, pruned", "high, pruned", "percentile", "low, pins"
 STATUS = Path("/proc/self/status")
 
 
@@ -84,16 +88,26 @@ def build(values: NDArray[np.uint8], folder: str) -> tuple[ThresholdIndex, float
     return index, time.perf_counter() - start, (memory("VmHWM") - before) / values.size
 
 
-def moves(index: ThresholdIndex, box: Box, step: int = 1) -> dict[str, list[float]]:
+def moves(
+    index: ThresholdIndex, box: Box, step: int = 1, sliders: tuple[str, ...] = SLIDERS
+) -> dict[str, list[float]]:
     """Return milliseconds of moving each slider about."""
     rng, found = np.random.default_rng(1), {}
-    for slider in ("low", "high", "area"):
+    for slider in sliders:
         found[slider] = []
         for _ in range(MOVES + 3):
-            low = rng.uniform(0.05, HIGH) if slider == "low" else LOW
-            high = rng.uniform(LOW, 0.95) if slider == "high" else HIGH
-            area = int(rng.integers(2, 2000)) if slider == "area" else 0
-            ask = timed(lambda a=low, b=high, c=area: index.mask(a, b, box, step, min_area_px=c))
+            low = rng.uniform(0.05, HIGH) if slider.startswith("low") else LOW
+            high = rng.uniform(LOW, 0.95) if slider.startswith("high") else HIGH
+            rest: dict[str, Any] = {}
+            if slider == "area":
+                rest["min_area_px"] = int(rng.integers(2, 2000))
+            elif slider.endswith("pruned"):
+                rest["prune_percentile"] = 95.0
+            elif slider == "percentile":
+                rest["prune_percentile"] = rng.uniform(50, 99)
+            elif slider.endswith("pins"):
+                rest["pins"] = [Pin(box.y + 9 * k, box.x + 9 * k, k % 2 == 0) for k in range(10)]
+            ask = timed(lambda a=low, b=high, c=rest: index.mask(a, b, box, step, **c))
             found[slider].append(1e3 * ask)
         del found[slider][:3]
     return found
@@ -104,8 +118,11 @@ def show(name: str, seconds: float, than: float | None = None, note: str = "") -
     print(f"  {name:44s} {1e3 * seconds:9.1f} ms {ratio}  {note}".rstrip())
 
 
-def show_moves(name: str, index: ThresholdIndex, box: Box, step: int, than: float | None) -> None:
-    for slider, found in moves(index, box, step).items():
+def show_moves(
+    name: str, index: ThresholdIndex, box: Box, step: int, than: float | None,
+    sliders: tuple[str, ...] = SLIDERS,
+) -> None:  # fmt: skip
+    for slider, found in moves(index, box, step, sliders).items():
         middle, late = np.percentile(found, [50, 95])
         show(f"{name}, {slider} moved", middle / 1e3, than, f"p95 {late:.1f} ms")
 
@@ -140,7 +157,7 @@ def compare(name: str, values: NDArray[np.uint8], folder: str) -> None:
     note = f"peak {peak:.1f} B/px, kept {index.nbytes / values.size:.1f}"
     show("index built", seconds, than, note)
     place = (side - VIEW[0]) // 2, (side - VIEW[1]) // 2
-    show_moves("view of 1600 x 1000 px", index, Box(*place, *VIEW), 1, than)
+    show_moves("view of 1600 x 1000 px", index, Box(*place, *VIEW), 1, than, SLIDERS + RULED)
     whole = Box(0, 0, side, side)
     step = 1 << max(side // 1000, 1).bit_length() - 1
     show_moves(f"overview, every {step}th pixel", index, whole, step, than)
@@ -150,6 +167,22 @@ def compare(name: str, values: NDArray[np.uint8], folder: str) -> None:
     reference = values > 140
     landscape = timed(lambda: index.landscape(reference))
     show("landscape of 190 pairs", landscape, 190 * than if than else None)
+    show_scores(index, reference, than)
+
+
+def show_scores(index: ThresholdIndex, reference: NDArray[np.bool_], than: float | None) -> None:
+    """Show what live agreement with a reference takes, beside thresholding alone."""
+    counts, rng = index.count_reference(reference), np.random.default_rng(2)
+    asked: dict[str, dict[str, Any]] = {
+        "high moved": {},
+        "high moved, small regions left out": {"min_area_px": 200},
+        "high moved, pruned": {"prune_percentile": 95.0},
+    }
+    for name, rest in asked.items():
+        highs = rng.uniform(LOW, 0.95, MOVES)
+        found = [timed(lambda b=b, c=rest: index.scores(counts, LOW, b, **c)) for b in highs]
+        middle, late = np.percentile(found, [50, 95])
+        show(f"live scores, {name}", middle, than, f"p95 {1e3 * late:.1f} ms")
 
 
 def main() -> None:
