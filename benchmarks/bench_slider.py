@@ -19,10 +19,13 @@ import numpy as np
 
 CANVAS = (1600, 1000)
 MOVES = 120
+SETTLED_S = 1.0
+OFF: dict[str, Any] = {"min_area_um2": 0.0, "prune_percentile": None, "hole_area_um2": 0.0}
 RULES: dict[str, dict[str, Any]] = {
     "thresholds alone": {},
     "with a smallest region of 400 µm²": {"min_area_um2": 400.0},
     "with 95th-percentile pruning": {"prune_percentile": 95.0},
+    "with holes of up to 1,000 µm² filled": {"hole_area_um2": 1000.0},
 }
 
 
@@ -66,10 +69,7 @@ def _drag(viewer: Any, dock: Any, watches: dict[str, _Watch]) -> dict[str, np.nd
             watch.take()
         begin, before = time.perf_counter(), entry.tuning
         dock.tuning.controls.slider.setValue(pair)
-        if entry.tuning.prune_percentile is None:
-            dock.mover.flush()
-        else:  # the index looks ahead in a thread of its own
-            wait_for(lambda before=before: entry.tuning != before, 2.0)
+        wait_for(lambda before=before: entry.tuning != before, 2.0)
         taken = {name: watch.take() for name, watch in watches.items()}
         viewer.screenshot(canvas_only=True, flash=False)
         times["repaint"].append((time.perf_counter() - begin) * 1000)
@@ -102,6 +102,7 @@ def main() -> None:
     from slideconcord.plugin.landscape_dock import open_landscape
     from slideconcord.plugin.threshold_dock import ThresholdDock
     from slideconcord.samples import shipped_files
+    from slideconcord.segmentation.thresholds import Thresholds
 
     files = shipped_files("colon-virtual-small")
     sample = next(file for file in files if file.name.endswith("A.ome.tiff"))
@@ -112,9 +113,8 @@ def main() -> None:
         actions.open_slides(viewer, [asked.slide or sample])
         docks = actions.open_docks(viewer)
         dock = next(dock for dock in docks if isinstance(dock, ThresholdDock))
-        bring_up(dock)
         paint()
-        viewer.reset_view()
+        bring_up(dock)
         box = Box(*asked.box) if asked.box else None
         for _ in actions.run_segmentation(viewer, folder=folder, box=box):
             pass
@@ -125,16 +125,19 @@ def main() -> None:
         height, width = entry.probability.shape
         print(f"map of {width} x {height} px, indexed in {built:.2f} s in the background")
         if asked.slide is None:
-            dock._take_file(truth)
+            dock.compare_with_file(truth)
             wait_for(lambda: entry.landscape is not None, 60)
             open_landscape(viewer)
         paint()
+        viewer.reset_view()
         watches = _watches(dock)
         for rule, changes in RULES.items():
-            dock.mover.want(**{"min_area_um2": 0.0, "prune_percentile": None, **changes})
+            dock.mover.want(**{**OFF, **changes})
             dock.mover.flush()
             _report(rule, _drag(viewer, dock, watches))
-        paint()
+        dock.mover.want(**OFF, thresholds=Thresholds(0.35, 0.7))
+        dock.mover.settle()
+        paint(SETTLED_S)
         if asked.picture:
             viewer.screenshot(str(asked.picture), canvas_only=False, flash=False)
         viewer.close()

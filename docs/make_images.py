@@ -16,7 +16,9 @@ import numpy as np
 from PIL import Image
 
 import slideconcord as sc
+from slideconcord.cli import screen
 
+DRAG = Path(__file__).resolve().parents[1] / "benchmarks" / "bench_slider.py"
 IMAGES = Path(__file__).resolve().parent / "images"
 PANEL_PX = 420
 GAP_PX = 8
@@ -35,6 +37,10 @@ def main() -> None:
         slide = next(path for path in files if path.name.endswith("A.ome.tiff"))
         probability = next(path for path in files if "probability" in path.name)
         save(hysteresis_panels(slide, probability), "hysteresis.png")
+        tuned = Path(folder) / "tuned.png"
+        prefix = [] if screen.has_screen() else screen.VIRTUAL
+        subprocess.run([*prefix, sys.executable, str(DRAG), "--picture", str(tuned)], check=True)
+        save(Image.open(tuned), "tune.png")
 
 
 def hysteresis_panels(slide_path: Path, probability_path: Path) -> Image.Image:

@@ -171,7 +171,7 @@ def truth_of(entry, path):
 def test_numbers_against_a_reference_are_live(dock, viewer, qtbot, tmp_path):
     entry = dock.entry
     truth = truth_of(entry, tmp_path / "truth.geojson")
-    dock._take_file(tmp_path / "truth.geojson")
+    dock.compare_with_file(tmp_path / "truth.geojson")
     qtbot.waitUntil(lambda: entry.reference is not None, timeout=WAIT_MS)
     np.testing.assert_array_equal(entry.reference.pixels, truth)
     for pair in (Thresholds(0.3, 0.5), Thresholds(0.6, 0.7)):
@@ -194,7 +194,7 @@ def test_a_shapes_layer_is_a_reference(dock, viewer, qtbot):
         shape_type="polygon", scale=(0.5, 0.5), name="by hand",
     )  # fmt: skip
     assert dock.numbers.reference.findText("by hand") > 0
-    dock._take_layer(layer)
+    dock.compare_with_layer(layer)
     qtbot.waitUntil(lambda: entry.reference is not None, timeout=WAIT_MS)
     assert entry.reference.pixels[50:550, 100:700].all()
     assert entry.reference.pixels.sum() == 500 * 600
@@ -204,7 +204,7 @@ def test_a_labels_layer_is_a_reference(dock, viewer, qtbot):
     labels = np.zeros((150, 200), np.uint8)
     labels[20:40, 50:90] = 7
     layer = viewer.add_labels(labels, scale=(5, 5), translate=(2.25, 2.25), name="painted")
-    dock._take_layer(layer)
+    dock.compare_with_layer(layer)
     entry = dock.entry
     qtbot.waitUntil(lambda: entry.reference is not None, timeout=WAIT_MS)
     assert entry.reference.pixels[100:200, 250:450].all()
@@ -219,7 +219,7 @@ def test_a_reference_of_another_slide_is_refused_in_one_line(dock, viewer, qtbot
     layer = show_area(viewer, foreign)
     viewer.layers.selection.active = viewer.layers[0]
     assert other is not viewer.layers[0]
-    dock._take_layer(layer)
+    dock.compare_with_layer(layer)
     text = dock.numbers.message.text()
     assert "belongs to another slide" in text
     assert "register the slides first" in text
@@ -231,7 +231,7 @@ def test_a_reference_beside_the_map_is_refused_in_one_line(dock, viewer, qtbot):
         [np.array([[9000, 9000], [9000, 9100], [9100, 9100], [9100, 9000]])],
         shape_type="polygon",
     )
-    dock._take_layer(layer)
+    dock.compare_with_layer(layer)
     qtbot.waitUntil(lambda: "do not overlap" in dock.numbers.message.text(), timeout=WAIT_MS)
 
 
@@ -276,7 +276,7 @@ def test_the_landscape_says_what_is_missing_and_moves_the_thresholds(dock, viewe
     entry = dock.entry
     assert landscape.view.missing == NO_REFERENCE
     truth_of(entry, tmp_path / "truth.geojson")
-    dock._take_file(tmp_path / "truth.geojson")
+    dock.compare_with_file(tmp_path / "truth.geojson")
     qtbot.waitUntil(lambda: entry.landscape is not None, timeout=WAIT_MS)
     assert landscape.view.missing == ""
     view = landscape.view
@@ -380,3 +380,14 @@ def test_classes_are_offered_where_there_are_several(viewer, qtbot):
     assert dock.look.class_name.currentText() == "tumour"
     assert dock.look.class_name.isVisibleTo(dock.look)
     dock.close_down()
+
+
+def test_undo_is_offered_whoever_moved_the_thresholds(dock, viewer):
+    landscape = LandscapeDock(viewer)
+    landscape.view.moved.emit(Thresholds(0.2, 0.4))
+    landscape.view.settled.emit()
+    assert dock.tuning.undo.isEnabled()
+    dock.tuning.undo.click()
+    assert not dock.tuning.undo.isEnabled()
+    assert dock.tuning.redo.isEnabled()
+    landscape.close_down()

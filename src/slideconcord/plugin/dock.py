@@ -25,7 +25,7 @@ from slideconcord.plugin.workspace import SlideEntry
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-DEFAULT_WIDTH, FIELD_WIDTH = 340, 70
+DEFAULT_WIDTH, FIELD_WIDTH = 350, 70
 LINK_COLOUR = "#5b9bd5"  # readable on dark and on light
 
 

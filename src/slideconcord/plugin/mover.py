@@ -51,9 +51,11 @@ class Mover(QObject):
 
     def settle(self) -> None:
         """Apply what is waiting now, and remember it for undo."""
-        self.flush()
+        self._ahead.forget()
+        self._frame.cancel()
         if self.entry is not None:
-            self.entry.settle(self.entry.tuning)
+            wanted, self._wanted = self._wanted or self.entry.tuning, None
+            self.entry.settle(wanted)
 
     def flush(self) -> None:
         """Apply what is waiting now."""

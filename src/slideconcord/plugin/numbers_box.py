@@ -22,6 +22,12 @@ from slideconcord.plugin.reasons import facts_text, scores_text
 from slideconcord.plugin.workspace import MaskFacts
 
 NONE, FILE = "None", "From file…"
+TIPS = {
+    "Share": "Of the map's pixels",
+    "DSC": "Dice similarity of the mask and the reference",
+    "Sensitivity": "Part of the reference that is in the mask",
+    "Precision": "Part of the mask that is in the reference",
+}
 FILE_FILTER = "Annotations (*.geojson *.json *.xml);;All files (*)"
 
 
@@ -97,7 +103,8 @@ class NumbersBox(QGroupBox):
         for number, name in enumerate(names):
             side, row = divmod(number, 3)
             title, value = QLabel(name), QLabel()
-            value.setStyleSheet("font-weight: bold")
+            value.setToolTip(TIPS.get(name, ""))
+            title.setToolTip(TIPS.get(name, ""))
             self.values[name] = value
             grid.addWidget(title, row, 2 * side)
             grid.addWidget(value, row, 2 * side + 1)

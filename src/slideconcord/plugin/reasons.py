@@ -16,7 +16,7 @@ def facts_text(facts: MaskFacts | None) -> dict[str, str]:
     return {
         "Area": f"{facts.area_mm2:.4g} mm²",
         "Regions": f"{facts.region_count:,}",
-        "Share": f"{100 * facts.share:.1f} % of map",
+        "Share": f"{100 * facts.share:.1f} %",
     }
 
 

@@ -17,7 +17,6 @@ from slideconcord.plugin.live import MaskSource, probability_levels, refresh_liv
 from slideconcord.plugin.masks import model_tuning
 from slideconcord.plugin.tags import find_layer, tag_of
 from slideconcord.plugin.viewport import box_around
-from slideconcord.plugin.workspace import History
 from slideconcord.segmentation.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -47,8 +46,7 @@ def show_probability(
 def take_map(entry: SlideEntry, probability: ProbabilityMap) -> None:
     """Give an entry its map; thresholds nobody has touched become the model's own."""
     if entry.probability is None and entry.tuning == Tuning():
-        entry.tuning = model_tuning(probability)
-        entry.history = History(entry.tuning)
+        entry.begin(model_tuning(probability))
     index = entry.index
     is_the_same_so_far = entry.probability is probability and index is not None
     if not is_the_same_so_far:

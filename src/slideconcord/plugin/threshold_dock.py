@@ -87,6 +87,7 @@ class ThresholdDock(Dock):
                 "index": self._on_index,
                 "exact": self._show,
                 "tuning": self._on_tuning,
+                "can_go": self._on_history,
                 "style": self._on_look,
                 "heat": self._on_look,
                 "facts": self._on_facts,
@@ -114,11 +115,11 @@ class ThresholdDock(Dock):
     def _go_back(self) -> None:
         if self.entry is not None:
             self.mover.flush()
-            self.entry.tuning = self.entry.history.undo()
+            self.entry.undo()
 
     def _go_forward(self) -> None:
         if self.entry is not None:
-            self.entry.tuning = self.entry.history.redo()
+            self.entry.redo()
 
     def _go_home(self) -> None:
         if self.entry is not None and self.entry.probability is not None:
@@ -139,13 +140,15 @@ class ThresholdDock(Dock):
             self.entry.index = None
             self.entry.class_name = None if name == self.entry.probability.target else name
 
-    def _take_layer(self, layer: Any) -> None:
+    def compare_with_layer(self, layer: Any) -> None:
+        """Compare with shapes or labels of this slide."""
         slide_layer = self.session.layer_of(self.entry)
         if self.entry is not None and slide_layer is not None:
             entry = self.entry
             self._compare(lambda: from_layer(layer, slide_layer, entry))
 
-    def _take_file(self, path: Path | None) -> None:
+    def compare_with_file(self, path: Path | None) -> None:
+        """Compare with annotations or a mask in a file; None leaves things as they are."""
         entry = self.entry
         if path is None or entry is None:
             self._offer_references()
@@ -198,9 +201,12 @@ class ThresholdDock(Dock):
         entry = self.entry
         if entry is not None:
             self.tuning.show_tuning(entry.tuning)
-            self.tuning.show_history(entry.history.can_undo, entry.history.can_redo)
+            self.tuning.show_history(*entry.can_go)
             self.pins.show_tuning(entry.tuning, entry.slide.mpp, idle_pins(entry))
         self._show()
+
+    def _on_history(self, can_go: tuple[bool, bool]) -> None:
+        self.tuning.show_history(*can_go)
 
     def _on_look(self, _look: Any = None) -> None:
         self.look.show_entry(self.entry)
@@ -262,13 +268,13 @@ class ThresholdDock(Dock):
     def _connect(self) -> None:
         box = self.tuning
         box.changed.connect(self._want)
-        box.settled.connect(self._remember)
+        box.settled.connect(self.mover.settle)
         box.undo.clicked.connect(self._go_back)
         box.redo.clicked.connect(self._go_forward)
         box.reset.clicked.connect(self._go_home)
         self.look.class_chosen.connect(self._take_class)
-        self.numbers.layer_chosen.connect(self._take_layer)
-        self.numbers.file_chosen.connect(self._take_file)
+        self.numbers.layer_chosen.connect(self.compare_with_layer)
+        self.numbers.file_chosen.connect(self.compare_with_file)
         self.numbers.dropped.connect(self._drop_reference)
         self.numbers.landscape_wanted.connect(lambda: open_landscape(self.viewer))
         self.pins.removed.connect(self._remove_pins)
@@ -282,12 +288,6 @@ class ThresholdDock(Dock):
         self.export.starting.connect(self.mover.flush)
         self.viewer.layers.events.inserted.connect(self._offer_references)
         self.viewer.layers.events.removed.connect(self._offer_references)
-
-    def _remember(self) -> None:
-        self.mover.settle()
-        if self.entry is not None:
-            history = self.entry.history
-            self.tuning.show_history(history.can_undo, history.can_redo)
 
     def _set_pin_mode(self, on: bool) -> None:
         self.pointer.pins_by_click = on

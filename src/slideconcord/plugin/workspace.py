@@ -124,6 +124,8 @@ class SlideEntry:
     """Whether the probabilities are drawn under it."""
     highlight: bool = True
     """Whether what a change adds or takes away is lit up for a moment."""
+    can_go: tuple[bool, bool] = (False, False)
+    """Whether there is a tuning to go back to, and one to go forward to."""
     facts: MaskFacts | None = None
     exact: Exact | None = None
     """The whole mask, where holes are filled and the hand rests."""
@@ -142,7 +144,24 @@ class SlideEntry:
     def settle(self, tuning: Tuning) -> None:
         """Take a tuning that one can come back to with undo."""
         self.history.push(tuning)
+        self._go_to(tuning)
+
+    def undo(self) -> None:
+        """Go back to the tuning before."""
+        self._go_to(self.history.undo())
+
+    def redo(self) -> None:
+        """Go forward again."""
+        self._go_to(self.history.redo())
+
+    def begin(self, tuning: Tuning) -> None:
+        """Take a tuning with nothing to go back to."""
+        self.history = History(tuning)
+        self._go_to(tuning)
+
+    def _go_to(self, tuning: Tuning) -> None:
         self.tuning = tuning
+        self.can_go = self.history.can_undo, self.history.can_redo
 
 
 @dataclass(eq=False)
