@@ -33,6 +33,7 @@ class PinsBox(QGroupBox):
         super().__init__("Pins", parent)
         self.by_click = QPushButton("Pin by click")
         self.list = QListWidget()
+        self._shown: object = None
         self.remove, self.clear = QPushButton("Remove"), QPushButton("Remove all")
         self._lay_out()
         self.by_click.toggled.connect(self.mode_changed)
@@ -43,6 +44,10 @@ class PinsBox(QGroupBox):
 
     def show_tuning(self, tuning: Tuning, mpp: tuple[float, float], inactive: list[bool]) -> None:
         """List the pins of a tuning; those that do nothing at the present low are grey."""
+        shown = (tuning.edits, tuple(inactive))
+        if shown == self._shown:  # while a slider moves they rarely change
+            return
+        self._shown = shown
         self.list.clear()
         for edit, is_idle in zip(tuning.edits, inactive, strict=True):
             y, x = edit.y_level0 * mpp[0] / 1000, edit.x_level0 * mpp[1] / 1000
