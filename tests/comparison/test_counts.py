@@ -51,18 +51,18 @@ def test_white_background_enters_no_count_true_negatives_included():
 
 def test_masks_on_disk_count_the_same_and_are_never_held_whole(tmp_path):
     rng = np.random.default_rng(2)
-    arrays = [np.kron(rng.random((100, 70)) < 0.4, np.ones((60, 60), bool)) for _ in range(3)]
+    arrays = [np.kron(rng.random((50, 50)) < 0.4, np.ones((60, 60), bool)) for _ in range(3)]
     stored = []
     for number, array in enumerate(arrays):
         placed(array).save(tmp_path / f"{number}.zarr")
         stored.append(open_mask(tmp_path / f"{number}.zarr"))
     expected = count_masks(*arrays)
     operands = bring_together(*stored)
-    count_operands(operands, 512)
+    count_operands(operands, 256)
     tracemalloc.start()
-    assert count_operands(operands, 512) == expected
-    # three masks of 25 MB; blocks of 512 x 512 in a few threads
-    assert tracemalloc.get_traced_memory()[1] < 12e6
+    assert count_operands(operands, 256) == expected
+    # three masks of 9 MB; blocks of 256 x 256 in a few threads
+    assert tracemalloc.get_traced_memory()[1] < 6e6
     tracemalloc.stop()
 
 

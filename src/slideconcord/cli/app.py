@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from slideconcord import __version__
-from slideconcord.cli import annotate, compare, demonstrate, doctor, look, models, segment
+from slideconcord.cli import annotate, compare, demonstrate, doctor, look, models, segment, sweep
 from slideconcord.cli.outcome import BAD_INPUT, STOPPED, StoppedError, complain, debugging
 from slideconcord.errors import SlideconcordError
 
@@ -30,7 +30,7 @@ app.command()(look.info)
 app.command()(look.view)
 app.command()(segment.segment)
 app.command()(segment.threshold)
-app.command()(compare.sweep)
+app.command()(sweep.sweep)
 app.add_typer(compare.app)
 app.command()(annotate.convert)
 app.command()(look.sample)

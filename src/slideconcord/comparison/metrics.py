@@ -7,9 +7,8 @@ out and say how many they left out.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from slideconcord.comparison.counts import ConfusionCounts
 from slideconcord.errors import ParameterError
@@ -109,62 +108,58 @@ _NO_REFERENCE, _ALL_REFERENCE = "the reference is empty", "the reference fills a
 _NO_PREDICTION = "the prediction is empty"
 _ALL_PREDICTION = "the prediction fills all that counts"
 
-METRICS: Mapping[str, Metric] = MappingProxyType(
-    {
-        "dsc": Metric(dsc, "DSC", "Sørensen-Dice coefficient", "eq. (14)", _BOTH_EMPTY),
-        "reference_positives": Metric(
-            reference_positives, "RP/N", "fraction of reference positives", "RP / N", _NO_PIXEL
-        ),
-        "predicted_positives": Metric(
-            predicted_positives, "PP/N", "fraction of predicted positives", "PP / N", _NO_PIXEL
-        ),
-        "sensitivity": Metric(
-            sensitivity, "TPR", "true positive rate, recall", "eq. (5)", _NO_REFERENCE
-        ),
-        "false_negative_rate": Metric(
-            false_negative_rate, "FNR", "false negative rate", "eq. (6)", _NO_REFERENCE
-        ),
-        "specificity": Metric(specificity, "TNR", "true negative rate", "eq. (7)", _ALL_REFERENCE),
-        "false_positive_rate": Metric(
-            false_positive_rate, "FPR", "false positive rate", "eq. (8)", _ALL_REFERENCE
-        ),
-        "precision": Metric(
-            precision, "PPV", "positive predictive value", "eq. (9)", _NO_PREDICTION
-        ),
-        "negative_predictive_value": Metric(
-            negative_predictive_value,
-            "NPV",
-            "negative predictive value",
-            "eq. (10)",
-            _ALL_PREDICTION,
-        ),
-        "informedness": Metric(
-            informedness,
-            "BIN",
-            "informedness",
-            "eq. (11)",
-            f"{_NO_REFERENCE} or fills all that counts",
-            -1.0,
-        ),
-        "markedness": Metric(
-            markedness,
-            "BMA",
-            "markedness",
-            "eq. (12)",
-            f"{_NO_PREDICTION} or fills all that counts",
-            -1.0,
-        ),
-        "mcc": Metric(
-            mcc,
-            "MCC",
-            "Matthews correlation coefficient",
-            "eq. (13)",
-            "either mask is empty or fills all that counts",
-            -1.0,
-        ),
-        "iou": Metric(iou, "IoU", "Jaccard index", "not in the paper's table", _BOTH_EMPTY),
-    }
-)
+METRICS: dict[str, Metric] = {
+    "dsc": Metric(dsc, "DSC", "Sørensen-Dice coefficient", "eq. (14)", _BOTH_EMPTY),
+    "reference_positives": Metric(
+        reference_positives, "RP/N", "fraction of reference positives", "RP / N", _NO_PIXEL
+    ),
+    "predicted_positives": Metric(
+        predicted_positives, "PP/N", "fraction of predicted positives", "PP / N", _NO_PIXEL
+    ),
+    "sensitivity": Metric(
+        sensitivity, "TPR", "true positive rate, recall", "eq. (5)", _NO_REFERENCE
+    ),
+    "false_negative_rate": Metric(
+        false_negative_rate, "FNR", "false negative rate", "eq. (6)", _NO_REFERENCE
+    ),
+    "specificity": Metric(specificity, "TNR", "true negative rate", "eq. (7)", _ALL_REFERENCE),
+    "false_positive_rate": Metric(
+        false_positive_rate, "FPR", "false positive rate", "eq. (8)", _ALL_REFERENCE
+    ),
+    "precision": Metric(precision, "PPV", "positive predictive value", "eq. (9)", _NO_PREDICTION),
+    "negative_predictive_value": Metric(
+        negative_predictive_value,
+        "NPV",
+        "negative predictive value",
+        "eq. (10)",
+        _ALL_PREDICTION,
+    ),
+    "informedness": Metric(
+        informedness,
+        "BIN",
+        "informedness",
+        "eq. (11)",
+        f"{_NO_REFERENCE} or fills all that counts",
+        -1.0,
+    ),
+    "markedness": Metric(
+        markedness,
+        "BMA",
+        "markedness",
+        "eq. (12)",
+        f"{_NO_PREDICTION} or fills all that counts",
+        -1.0,
+    ),
+    "mcc": Metric(
+        mcc,
+        "MCC",
+        "Matthews correlation coefficient",
+        "eq. (13)",
+        "either mask is empty or fills all that counts",
+        -1.0,
+    ),
+    "iou": Metric(iou, "IoU", "Jaccard index", "not in the paper's table", _BOTH_EMPTY),
+}
 """DSC, the paper's eleven further statistics, and the Jaccard index."""
 PAPER = tuple(name for name in METRICS if name != "iou")
 """The twelve of the paper, DSC first."""

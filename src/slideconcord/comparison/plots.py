@@ -7,6 +7,7 @@ Figures are made without pyplot, so that they meddle with nobody's windows:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -184,11 +185,24 @@ def sweep_heat_map(sweep: Sweep, metric: str = "dsc") -> Figure:
     return figure
 
 
-def _figure(width_inches: float, height_inches: float) -> Figure:
+def require_matplotlib() -> None:
+    """Refuse where matplotlib is not installed.
+
+    Raises
+    ------
+    SlideconcordError
+        With the line that installs it.
+    """
     try:
-        from matplotlib.figure import Figure
+        import_module("matplotlib.figure")
     except ImportError as error:
         raise SlideconcordError(
             "Plots need matplotlib, which is not installed. Run: pip install 'slideconcord[plots]'"
         ) from error
+
+
+def _figure(width_inches: float, height_inches: float) -> Figure:
+    require_matplotlib()
+    from matplotlib.figure import Figure
+
     return Figure((width_inches, height_inches), dpi=150, layout="constrained")
