@@ -10,6 +10,7 @@ import typer
 
 from slideconcord.annotations import FORMATS
 from slideconcord.cli.app import app
+from slideconcord.comparison.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[1]
 _MARKUP = re.compile(r"<[^>]+>")
@@ -21,6 +22,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         markdown = markdown.replace("<!-- commands -->", "\n".join(command_pages()))
     if "<!-- annotation formats -->" in markdown:
         markdown = markdown.replace("<!-- annotation formats -->", "\n".join(format_rows()))
+    if "<!-- metrics -->" in markdown:
+        markdown = markdown.replace("<!-- metrics -->", "\n".join(metric_rows()))
     if "<!-- changes -->" in markdown:
         changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
         markdown = markdown.replace("<!-- changes -->", changes.split("\n", 1)[1])
@@ -34,6 +37,16 @@ def format_rows() -> list[str]:
         for name, f in FORMATS.items()
     ]
     return ["| name | what | endings |", "|---|---|---|", *rows]
+
+
+def metric_rows() -> list[str]:
+    """Return a table of the statistics of a comparison."""
+    rows = [
+        f"| `{name}` | {m.symbol} | {m.label} | {m.source} | {m.undefined} |"
+        for name, m in METRICS.items()
+    ]
+    head = ["| name | symbol | what | paper | undefined when |", "|---|---|---|---|---|"]
+    return [*head, *rows]
 
 
 def command_pages() -> list[str]:
