@@ -183,6 +183,6 @@ def test_one_bad_input_of_several_is_status_1_and_the_others_go_on(capsys, tmp_p
 def test_when_every_input_is_bad_the_status_is_2(tmp_path):
     inputs = Inputs(1)
     with inputs.guard(tmp_path):
-        raise PermissionError(13, "Permission denied", "/root/x")
+        raise PermissionError(13, "Permission denied", "/data/x")
     assert inputs.status == 2
-    assert "/root/x: Permission denied. Check the path" in inputs.failed[0]["error"]
+    assert "/data/x: Permission denied. Check the path" in inputs.failed[0]["error"]

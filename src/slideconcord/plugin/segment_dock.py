@@ -149,7 +149,7 @@ class SegmentDock(Dock):
         self.run.setEnabled(self.entry is not None and not self.runner.is_running)
         self.cancel.setEnabled(is_ours and run.status == "running")
         self.draw.setEnabled(self.entry is not None)
-        self.progress.setRange(0, run.total if run.total or not run.is_busy else 0)
+        self.progress.setRange(0, run.total or (0 if run.is_busy else 1))  # 0 to 0 would look busy
         self.progress.setValue(run.done)
         self.progress.setFormat(f"{run.done} / {run.total} tiles" if run.total else "")
         self.state.setText(self._state_text(run, is_ours))
