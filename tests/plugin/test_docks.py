@@ -284,3 +284,9 @@ def test_docks_leave_nothing_behind(viewer, slide_layer, qtbot):
         dock.close_down()
     assert len(workspace.events.active) == before
     assert not [c for c in camera.callbacks if "slideconcord" in str(c)]
+
+
+def test_progress_bar_rests_until_something_runs(viewer, slide_layer, qtbot):
+    dock = add_dock(viewer, SegmentDock, qtbot)
+    # Qt draws a bar from 0 to 0 as busy.
+    assert (dock.progress.minimum(), dock.progress.maximum()) == (0, 1)

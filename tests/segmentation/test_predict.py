@@ -213,6 +213,7 @@ def test_run_json_says_what_made_the_map(slide: Slide, tmp_path: Path):
     [
         ({"tile_px": 10}, "tile_px=10 is out of range: give 64 to 16384"),
         ({"batch": 0}, "batch=0 is out of range"),
+        ({"device": "banana"}, "device='banana' is not known. Where to compute: auto"),
         ({"precision": "fp8"}, "precision='fp8' is not known. Choose auto, fp32"),
         ({"tile_px": 64, "overlap_px": 64}, "overlap_px 64 must be smaller than tile_px 64"),
         ({"tile_px": 64}, "overlap_px 100 must be smaller than tile_px 64"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +18,8 @@ def _help(text: str, **limits: Any) -> dict[str, Any]:
 class PredictOptions:
     """Options of `predict`; None leaves the choice to the model or the machine.
 
-    Each field's metadata holds ``help`` and, where they apply, ``min``, ``max`` and ``choices``;
-    the command line and the Segment dock are made from them.
+    Each field's metadata holds ``help`` and, where they apply, ``min``, ``max``, ``choices`` and
+    ``pattern``; the command line and the Segment dock are made from them.
     """
 
     tile_px: int | None = field(
@@ -45,7 +46,8 @@ class PredictOptions:
     device: str = field(
         default="auto",
         metadata=_help(
-            "Where to compute: auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:1, mps."
+            "Where to compute: auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:1, mps.",
+            pattern=r"auto|cpu|mps|cuda(:\d+)?",
         ),
     )
     precision: str = field(
@@ -81,6 +83,8 @@ def _check(name: str, value: Any, limits: Any) -> None:
         raise ParameterError(
             f"{name}={value} is out of range: give {limits['min']} to {limits['max']}."
         )
+    if "pattern" in limits and not re.fullmatch(limits["pattern"], value):
+        raise ParameterError(f"{name}={value!r} is not known. {limits['help']}")
     if "choices" in limits and value not in limits["choices"]:
         raise ParameterError(
             f"{name}={value!r} is not known. Choose {', '.join(limits['choices'])}."
