@@ -1,0 +1,70 @@
+"""Whether a registration may be trusted, and in words why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from slideconcord.comparison.registration.options import Registering
+from slideconcord.comparison.registration.planes import Pose
+from slideconcord.comparison.registration.value import Quality, Status
+
+LEAST_TILES = 12
+LEAST_PASSED = 0.3
+LEAST_OVERLAP = 0.4
+LEAST_COVERAGE = 0.4
+MOST_P90_UM = 5.0
+MOST_ANISOTROPY = 0.01
+MOST_SHEAR_DEG = 0.5
+
+
+def judge(quality: Quality, pose: Pose, options: Registering) -> tuple[Status, str]:
+    """Return the status and, unless it is ``ok``, the reason as a sentence."""
+    for reason in _failures(quality, pose, options):
+        return "failed", reason
+    for reason in _doubts(quality, pose):
+        return "coarse", reason
+    return "ok", ""
+
+
+def wrong_scale(scale: float) -> str:
+    """Return the sentence for scans whose pixel sizes contradict what they show."""
+    return (
+        f"The tissue is {scale:.3f} times as large on the fixed scan as the two pixel sizes say: "
+        "one of them is wrong. Pass the right mpp (for the moving scan, what it is now times "
+        f"{scale:.3f}, if the fixed scan's is right)."
+    )
+
+
+def _failures(quality: Quality, pose: Pose, options: Registering) -> Iterator[str]:
+    if abs(pose.scale - 1) > options.scale_tolerance:
+        yield wrong_scale(pose.scale)
+    if not quality.ncc > quality.ncc_null:
+        yield (
+            "The tissue of the two scans matches no better in place than in wrong places "
+            f"(correlation {quality.ncc:.2f} against {quality.ncc_null:.2f}): "
+            "it seems to be other tissue."
+        )
+    if quality.accepted < max(LEAST_TILES, LEAST_PASSED * quality.tiles):
+        yield (
+            f"Only {quality.accepted} of {quality.tiles} tiles found their place: it seems to be "
+            "other tissue, or another section."
+        )
+    if pose.anisotropy > MOST_ANISOTROPY or abs(pose.shear_deg) > MOST_SHEAR_DEG:
+        yield (
+            f"The best fit stretches the tissue by {pose.anisotropy:.1%} and shears it by "
+            f"{pose.shear_deg:.2f}°, which no scanner does: it seems to be another section."
+        )
+
+
+def _doubts(quality: Quality, pose: Pose) -> Iterator[str]:
+    if pose.mirrored:
+        yield "One scan is the mirror image of the other: the glass was scanned upside down."
+    if quality.overlap < LEAST_OVERLAP:
+        yield f"Only {quality.overlap:.0%} of the tissue is on both scans."
+    if quality.coverage < LEAST_COVERAGE:
+        yield f"Only {quality.coverage:.0%} of the common tissue could be compared closely."
+    if quality.residual_p90_um > MOST_P90_UM:
+        yield (
+            f"A tenth of the tissue lies more than {quality.residual_p90_um:.1f} µm off "
+            f"(at most {MOST_P90_UM:g} µm is ok): the two may not be the same section."
+        )

@@ -1,0 +1,204 @@
+"""What tiles say of a map: which to believe, how far it is off, and whether a field helps."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from slideconcord.comparison.registration.field import CAP_UM, JACOBIAN, ResidualField, jacobian_of
+from slideconcord.comparison.registration.fit import (
+    Fit,
+    distances,
+    fit_affine,
+    fit_robustly,
+    fit_similarity,
+)
+from slideconcord.comparison.registration.lattice import Lattice
+from slideconcord.comparison.registration.planes import Matrix, Points, apply
+from slideconcord.comparison.registration.tiles import Tiles
+
+Bools = NDArray[np.bool_]
+LEAST_NCC, LEAST_MARGIN = 0.35, 0.05
+STRAY_UM = 3.0
+"""A tile that differs this much more than its neighbours do among themselves is not believed."""
+_FOLDS = 5
+_BLOCKS = 4
+_SCATTER_UM = 0.1
+_GAIN, _LEAST_GAIN_UM = 0.2, 0.2
+_COARSER = (1, 2, 4)
+_REACH = 2.0
+
+
+def believable(tiles: Tiles, lattice: Lattice, least_ncc: float) -> Bools:
+    """Return which tiles found their place: a high, lone peak, much like their neighbours'."""
+    sure = (tiles.ncc >= least_ncc) & (tiles.margin >= LEAST_MARGIN)
+    sure &= np.isfinite(tiles.shift_um).all(1)
+    return sure & ~_strays(tiles.shift_um, sure, lattice.index)
+
+
+def _strays(shift_um: Points, sure: Bools, index: NDArray[np.int64]) -> Bools:
+    grid = _as_grid(shift_um, sure, index)
+    near = _neighbours(grid, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of nodes without any neighbour
+        middle = np.nanmedian(near, axis=0)
+        scatter = np.nanmedian(np.abs(near - middle), axis=0).sum(-1)
+    off = np.abs(grid - middle).sum(-1)
+    # a tile without neighbours has nobody to vouch for it
+    lonely = np.isfinite(near[..., 0]).sum(0) < 2
+    stray = lonely | ~(off <= STRAY_UM + 4 * scatter)
+    found: Bools = stray[tuple(index.T)]
+    return found
+
+
+def _as_grid(values: Points, sure: Bools, index: NDArray[np.int64]) -> NDArray[np.float64]:
+    grid = np.full((*(index.max(0) + 1), 2), np.nan)
+    grid[tuple(index[sure].T)] = values[sure]
+    return grid
+
+
+def _neighbours(grid: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
+    """Return (neighbour, row, column, 2) around every node, without itself; NaN beyond the edge."""
+    wide = np.pad(grid, ((reach, reach), (reach, reach), (0, 0)), constant_values=np.nan)
+    height, width = grid.shape[:2]
+    steps = [(i, j) for i in range(2 * reach + 1) for j in range(2 * reach + 1)]
+    steps.remove((reach, reach))
+    return np.stack([wide[i : i + height, j : j + width] for i, j in steps])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Points that belong together, one a believed tile, in µm; ``index`` is the lattice's."""
+
+    source_um: Points
+    """On the moving scan."""
+    target_um: Points
+    """On the fixed scan."""
+    index: NDArray[np.int64]
+    spacing_um: float
+    origin_um: tuple[float, float]
+
+    def __len__(self) -> int:
+        return len(self.source_um)
+
+    def part(self, chosen: Bools) -> Pairs:
+        return Pairs(
+            self.source_um[chosen],
+            self.target_um[chosen],
+            self.index[chosen],
+            self.spacing_um,
+            self.origin_um,
+        )
+
+
+def held_out(fit: Fit, pairs: Pairs) -> NDArray[np.float64]:
+    """Return how far each pair is off under a map fitted without the block around it."""
+    fold = _spatial_folds(pairs.index)
+    off = np.full(len(pairs), np.nan)
+    for k in range(_FOLDS):
+        left = fold == k
+        if not left.any() or np.count_nonzero(~left) < 4:
+            continue
+        rest = pairs.part(~left)
+        matrix = fit_robustly(fit, rest.source_um, rest.target_um, _SCATTER_UM)
+        off[left] = distances(apply(matrix, pairs.source_um[left]), pairs.target_um[left])
+    return off
+
+
+def _spatial_folds(index: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Cut the lattice into blocks, and deal the blocks to the folds; neighbours stay together."""
+    low, high = index.min(0), index.max(0) + 1
+    block = (index - low) * _BLOCKS // np.maximum(high - low, 1)
+    folds: NDArray[np.int64] = (2 * block[:, 0] + block[:, 1]) % _FOLDS
+    return folds
+
+
+def choose_affine(pairs: Pairs) -> tuple[Matrix, str, NDArray[np.float64]]:
+    """Return a similarity, or an affine where unseen tiles lie better with it; and their errors."""
+    fits: dict[str, Fit] = {"similarity": fit_similarity, "affine": fit_affine}
+    errors = {name: held_out(fit, pairs) for name, fit in fits.items()}
+    name = "affine" if _rms(errors["affine"]) < _rms(errors["similarity"]) else "similarity"
+    matrix = fit_robustly(fits[name], pairs.source_um, pairs.target_um, _SCATTER_UM)
+    return matrix, name, errors[name]
+
+
+def _rms(values: NDArray[np.float64]) -> float:
+    """Return the root mean square without the worst twentieth, which may be wrong pairs."""
+    known = np.sort(values[np.isfinite(values)])
+    kept = known[: max(math.ceil(0.95 * len(known)), 1)]
+    return float(np.sqrt(np.mean(kept**2))) if len(known) else math.inf
+
+
+def choose_field(pairs: Pairs, matrix: Matrix) -> tuple[ResidualField, NDArray[np.float64]] | None:
+    """Return the field that helps tiles most which it has not seen, and their errors; or None.
+
+    Every fifth tile is left out in turn, none beside another, so each is foretold by its four
+    neighbours: about the farthest that any tissue is from a tile.
+    """
+    moved = apply(matrix, pairs.source_um)
+    before = distances(moved, pairs.target_um)
+    fold = (2 * pairs.index[:, 0] + pairs.index[:, 1]) % _FOLDS
+    best, plain = None, _rms(before)
+    for coarser in _COARSER:
+        off = np.full(len(pairs), np.nan)
+        for k in range(_FOLDS):
+            left = fold == k
+            trained = _field(pairs.part(~left), moved[~left], coarser)
+            if trained is not None:
+                off[left] = distances(trained.apply(moved[left]), pairs.target_um[left])
+        gain = plain - _rms(off)
+        if gain >= max(_GAIN * plain, _LEAST_GAIN_UM) and (best is None or _rms(off) < best[0]):
+            best = (_rms(off), coarser, off)
+    if best is None:
+        return None
+    field = _field(pairs, moved, best[1])
+    return None if field is None else (field, best[2])
+
+
+def _field(pairs: Pairs, moved: Points, coarser: int) -> ResidualField | None:
+    """Return the field through the medians of cells of tiles; None where it would fold tissue."""
+    shift = pairs.target_um - moved
+    if np.hypot(*shift.T).max() > CAP_UM:
+        return None
+    cell = pairs.index // coarser
+    low = cell.min(0) - 3
+    shape = tuple(cell.max(0) - low + 4)
+    nodes, known = _medians(cell - low, shift, shape)
+    nodes = _spread(nodes, known)
+    spacing = pairs.spacing_um * coarser
+    first = np.array(pairs.origin_um) + (low * coarser + (coarser - 1) / 2) * pairs.spacing_um
+    nodes = np.round(nodes, 4)
+    least, most = jacobian_of(nodes, spacing)
+    if not JACOBIAN[0] <= least <= most <= JACOBIAN[1]:
+        return None
+    return ResidualField((float(first[0]), float(first[1])), spacing, nodes)
+
+
+def _medians(
+    cell: NDArray[np.int64], shift: Points, shape: tuple[int, ...]
+) -> tuple[NDArray[np.float64], Bools]:
+    flat = np.ravel_multi_index(tuple(cell.T), shape)
+    nodes, known = np.zeros((*shape, 2)), np.zeros(shape, bool)
+    places = np.unique(flat)
+    for axis in range(2):
+        nodes.reshape(-1, 2)[places, axis] = ndimage.median(shift[:, axis], flat, places)
+    known.flat[places] = True
+    return nodes, known
+
+
+def _spread(nodes: NDArray[np.float64], known: Bools) -> NDArray[np.float64]:
+    """Fill unknown nodes from their neighbours, less the farther those are; the border is 0."""
+    weight = known.astype(np.float64)
+    blur = (1.0, 1.0, 0.0)
+    total = ndimage.gaussian_filter(weight, 1.0, mode="constant", truncate=4.0)
+    mixed = ndimage.gaussian_filter(nodes, blur, mode="constant", truncate=4.0)
+    mixed /= np.maximum(total, 1e-9)[..., None]
+    far = ndimage.distance_transform_edt(~known)
+    decay = np.clip(1 - (far - 1) / _REACH, 0, 1)[..., None]
+    filled: NDArray[np.float64] = np.where(known[..., None], nodes, mixed * decay)
+    return filled

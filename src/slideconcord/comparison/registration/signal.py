@@ -1,0 +1,93 @@
+"""What of a scan is compared: optical density at an exact pixel size, and where tissue is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from slideconcord.comparison.registration.planes import Matrix
+from slideconcord.geometry import Box
+from slideconcord.slides import Slide
+
+Signal = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+OD_CAP = 1.2
+"""Darker is pen, fold or dust; it must not outweigh tissue."""
+TISSUE_OD = 0.04
+"""Mean optical density over the glass, after a blur, from which a pixel may be tissue."""
+_COARSEST_UM, _OVERVIEW_PX = 8.0, 1500
+_BLUR_UM = 12.0
+_LEAST_SHARE = 0.002
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overview:
+    """All of a scan at a few µm per pixel."""
+
+    density: Signal
+    """(y, x) mean optical density over the glass, 0 to `OD_CAP`."""
+    tissue: Bools
+    """(y, x) for sampling and for counting what is common, not for measuring."""
+    mpp: float
+    to_um: Matrix
+    """Pixel centres to µm of the scan."""
+    white: float
+    """Grey level of the glass."""
+
+
+def overview_mpp(*slides: Slide) -> float:
+    """Return the pixel size at which scans are first compared: 8 µm, finer for small fields."""
+    extent = max(max(np.array(_scanned(s).shape) * np.array(s.mpp)) for s in slides)
+    finest = max(max(s.mpp) for s in slides)
+    return float(max(min(_COARSEST_UM, extent / _OVERVIEW_PX), finest))
+
+
+def read_overview(slide: Slide, mpp: float) -> Overview:
+    """Return a scan's overview; what its file calls not scanned is left out."""
+    step, scanned = np.array(slide.grid_step(mpp)), _scanned(slide)
+    start = np.floor(np.array([scanned.y, scanned.x]) / step).astype(int)
+    shape = slide.grid_shape(mpp, scanned)
+    rgb = slide.read_grid(mpp, Box(int(start[0]), int(start[1]), *shape), on_damage="mark")
+    white = glass_level(rgb)
+    density = density_of(rgb, white)
+    return Overview(density, rough_tissue(density, mpp), mpp, grid_to_um(slide, mpp, start), white)
+
+
+def _scanned(slide: Slide) -> Box:
+    return slide.bounds or slide.box
+
+
+def grid_to_um(slide: Slide, mpp: float, start: NDArray[np.int_]) -> Matrix:
+    """Return the map from pixel centres of the grid at ``mpp``, counted from ``start``, to µm.
+
+    Pixel i of the grid covers ``i * mpp`` to ``(i + 1) * mpp`` from the scan's *corner*; the µm
+    frame begins half a level-0 pixel later, at the centre of the first one.
+    """
+    matrix = np.diag([mpp, mpp, 1.0])
+    matrix[:2, 2] = (start + 0.5) * mpp - 0.5 * np.array(slide.mpp)
+    return matrix
+
+
+def glass_level(rgb: NDArray[np.uint8]) -> float:
+    """Return the grey level of bare glass: what the brightest twentieth begins with."""
+    return float(np.percentile(rgb.mean(-1, dtype=np.float32)[::2, ::2], 95))
+
+
+def density_of(rgb: NDArray[np.uint8], white: float) -> Signal:
+    """Return the clipped optical density (y, x) of the mean of the colours, over the glass.
+
+    The mean of the colours sees every stain; a colour space of one stain would not.
+    """
+    grey = cv2.transform(rgb, np.full((1, 3), 1 / 3, np.float32)).astype(np.float32)
+    density = np.log10(np.float32(white + 1)) - np.log10(grey + 1)
+    return np.clip(density, 0, OD_CAP).astype(np.float32)
+
+
+def rough_tissue(density: Signal, mpp: float) -> Bools:
+    """Return where tissue probably is, (y, x); all False on a blank slide."""
+    smooth = cv2.GaussianBlur(density, (0, 0), max(_BLUR_UM / mpp, 1.0))
+    found = smooth > TISSUE_OD
+    return found if found.mean() > _LEAST_SHARE else np.zeros_like(found)
