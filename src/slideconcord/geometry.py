@@ -9,9 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from slideconcord.errors import ParameterError
+
+Coordinate = TypeVar("Coordinate", float, npt.NDArray[np.float64])
 
 # Finer than any optics resolves; coarser than any scan of a microscope slide.
 SMALLEST_MPP, LARGEST_MPP = 0.02, 50.0
@@ -148,6 +153,32 @@ class Affine:
         (0.0, 1.0, 0.0),
     )
 
-    def __call__(self, y: float, x: float) -> tuple[float, float]:
+    def __call__(self, y: Coordinate, x: Coordinate) -> tuple[Coordinate, Coordinate]:
+        """Map a point, or arrays of points."""
         (a, b, c), (d, e, f) = self.matrix
         return a * y + b * x + c, d * y + e * x + f
+
+    def __matmul__(self, first: Affine) -> Affine:
+        """Return the map that applies ``first``, then this one."""
+        (a, b, c), (d, e, f) = self.matrix
+        (p, q, r), (s, t, u) = first.matrix
+        rows = (a * p + b * s, a * q + b * t, a * r + b * u + c)
+        columns = (d * p + e * s, d * q + e * t, d * r + e * u + f)
+        return Affine((rows, columns))
+
+    def inverse(self) -> Affine:
+        """Return the map back.
+
+        Raises
+        ------
+        ParameterError
+            When the map folds the plane onto a line.
+        """
+        (a, b, c), (d, e, f) = self.matrix
+        determinant = a * e - b * d
+        if determinant == 0:
+            raise ParameterError(
+                f"the map {self.matrix} cannot be turned back: it folds the plane."
+            )
+        p, q, s, t = e / determinant, -b / determinant, -d / determinant, a / determinant
+        return Affine(((p, q, -p * c - q * f), (s, t, -s * c - t * f)))

@@ -14,6 +14,7 @@ from slideconcord.errors import OutputError, ParameterError
 from slideconcord.geometry import Affine, Box
 from slideconcord.samples import (
     SCANNERS,
+    Stitching,
     VirtualScanner,
     VirtualTissue,
     scan,
@@ -21,7 +22,7 @@ from slideconcord.samples import (
     truth_regions,
 )
 from slideconcord.samples.camera import develop
-from slideconcord.samples.scanner import invert
+from slideconcord.samples.digitise import describe
 from slideconcord.slides import open_slide
 
 TISSUE = VirtualTissue(4, 400.0, 500.0)
@@ -38,7 +39,7 @@ def test_two_scanners_of_different_character() -> None:
 
 @pytest.mark.parametrize("scanner", [A, B, POSED])
 def test_affine_and_its_inverse_undo_each_other(scanner: VirtualScanner) -> None:
-    forth, back = scanner.affine(TISSUE), scanner.to_tissue(TISSUE)
+    forth, back = scanner.affine(TISSUE), scanner.affine(TISSUE).inverse()
     for point in ((0.0, 0.0), (123.4, 77.0), (400.0, 500.0)):
         np.testing.assert_allclose(back(*forth(*point)), point, atol=1e-9)
 
@@ -56,11 +57,11 @@ def test_pose_is_what_its_numbers_say() -> None:
 
 def test_truth_of_a_scan_is_the_tissues_truth_through_its_pose() -> None:
     classes, frame = truth_mask(TISSUE, POSED, mpp=2.0)
-    back = POSED.to_tissue(TISSUE)
+    back = POSED.map(TISSUE).to_tissue
     rng = np.random.default_rng(0)
     for _ in range(60):
         i, j = (int(rng.integers(n)) for n in classes.shape)
-        y, x = back(*frame.to_level0(i + 0.5, j + 0.5))
+        y, x = map(float, back(*frame.to_level0(i + 0.5, j + 0.5)))
         point = Affine(((1.0, 0.0, y - 0.5), (0.0, 1.0, x - 0.5)))
         assert TISSUE.truth(Box(0, 0, 1, 1), to_tissue=point)[0, 0] == classes[i, j]
 
@@ -107,12 +108,10 @@ def test_noise_has_the_size_that_was_asked_for() -> None:
 
 
 def test_scanner_that_cannot_exist_is_refused_in_words() -> None:
-    with pytest.raises(ParameterError, match="'x' cannot exist: mpp, gamma and white"):
+    with pytest.raises(ParameterError, match="'x' cannot exist: mpp, gamma, stretch and white"):
         VirtualScanner("x", mpp=0.0)
     with pytest.raises(ParameterError, match="JPEG quality 1 to 100"):
         VirtualScanner("x", jpeg_quality=101)
-    with pytest.raises(ParameterError, match="folds the plane"):
-        invert(Affine(((1.0, 2.0, 0.0), (2.0, 4.0, 0.0))))
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +164,11 @@ def test_scan_given_up_leaves_nothing(tmp_path: Path) -> None:
 def test_scan_into_a_missing_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"cannot be written.*Choose a folder that exists"):
         list(scan(VirtualTissue(1, 300.0, 300.0), A, tmp_path / "none" / "a.ome.tiff"))
+
+
+def test_a_file_names_everything_that_moves_its_picture() -> None:
+    assert describe(TISSUE, A).endswith("rotation 0 deg, shift (y, x) 0, 0 µm.")
+    moved = replace(A, stretch=(1.01, 1.0), shear_deg=0.1, stitching=Stitching(jitter_um=1.0))
+    text = describe(TISSUE, moved)
+    for said in ("stretch (1.01, 1.0)", "shear_deg 0.1", "jitter_um=1.0", "VIRTUAL", "invented"):
+        assert said in text

@@ -11,8 +11,8 @@ from pathlib import Path
 from slideconcord.errors import OutputError, ParameterError
 from slideconcord.geometry import Mpp
 from slideconcord.samples.digitise import TILE_PX, VIRTUAL, describe, scan
+from slideconcord.samples.presets import SCANNERS
 from slideconcord.samples.regions import truth_regions
-from slideconcord.samples.scanner import SCANNERS
 from slideconcord.samples.tiff import written_whole
 from slideconcord.samples.tissue import CLASS_NAMES, VirtualTissue
 

@@ -34,8 +34,17 @@ def describe(tissue: VirtualTissue, scanner: VirtualScanner) -> str:
     return (
         f"{VIRTUAL}. Scanner {scanner.name} (invented). Tissue seed {tissue.seed}, "
         f"{tissue.height_um:g} x {tissue.width_um:g} µm, rotation {scanner.rotation_deg:g} deg, "
-        f"shift (y, x) {scanner.shift_um[0]:g}, {scanner.shift_um[1]:g} µm."
+        f"shift (y, x) {scanner.shift_um[0]:g}, {scanner.shift_um[1]:g} µm"
+        f"{_imperfections(scanner)}."
     )
+
+
+def _imperfections(scanner: VirtualScanner) -> str:
+    """Return what else moves or hides the picture; nothing on a perfect stage."""
+    perfect = VirtualScanner("perfect")
+    names = ("flip", "stretch", "shear_deg", "stitching", "crop", "missing")
+    found = {name: getattr(scanner, name) for name in names}
+    return "".join(f", {k} {v}" for k, v in found.items() if v != getattr(perfect, k))
 
 
 def scan(

@@ -13,8 +13,9 @@ import numpy as np
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box
 from slideconcord.samples.digitise import VIRTUAL
+from slideconcord.samples.presets import SCANNERS
 from slideconcord.samples.pyramid import Rgb, encode, halve, tiles_of
-from slideconcord.samples.scanner import LEAST_PX, SCANNERS
+from slideconcord.samples.scanner import LEAST_PX
 from slideconcord.samples.tiff import maker_tags, tile_options, written_whole
 from slideconcord.samples.tissue import VirtualTissue
 

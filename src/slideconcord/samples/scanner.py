@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +13,16 @@ import numpy.typing as npt
 
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Affine, Box
+from slideconcord.samples.placement import WHOLE, Part, ScanMap
+from slideconcord.samples.stitching import Fields, Stitching
 
 if TYPE_CHECKING:
     from slideconcord.samples.tissue import Classes, VirtualTissue
 
 Rgb = npt.NDArray[np.uint8]
+# Grey level of what was not scanned, as most scanners fill it.
+NOT_SCANNED = 255
+LEAST_PX = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,79 +54,104 @@ class VirtualScanner:
     jpeg_quality: int = 85
     margin_um: float = 0.0
     """Glass around the tissue's field that is scanned too."""
+    stretch: tuple[float, float] = (1.0, 1.0)
+    """(y, x) by which the picture is larger than ``mpp`` says, after the turn."""
+    shear_deg: float = 0.0
+    """Slant of the scan's columns: rows further down lie further to the right."""
+    stitching: Stitching | None = None
+    """How fields are put together; None: a perfect stage."""
+    crop: Part = WHOLE
+    """The part of the whole scan that the file holds."""
+    missing: Part | None = None
+    """A part of the file that was not scanned and is pure white."""
 
     def __post_init__(self) -> None:
-        numbers = (self.mpp, self.gamma, self.blur_um + 1, self.noise + 1, self.jpeg_quality)
-        if min(numbers) <= 0 or self.jpeg_quality > 100 or min(self.white) <= 0:
+        positive = (self.mpp, self.gamma, self.jpeg_quality, *self.stretch, *self.white)
+        least = min(self.blur_um, self.noise)
+        if min(positive) <= 0 or least < 0 or self.jpeg_quality > 100:
             raise ParameterError(
-                f"virtual scanner {self.name!r} cannot exist: mpp, gamma and white must be "
-                "above 0, blur and noise at least 0, JPEG quality 1 to 100."
+                f"virtual scanner {self.name!r} cannot exist: mpp, gamma, stretch and white must "
+                "be above 0, blur and noise at least 0, JPEG quality 1 to 100."
             )
 
     def shape(self, tissue: VirtualTissue) -> tuple[int, int]:
         """Return (height, width) of the scan, level 0 pixels, divisible so that levels halve."""
-        return _shape(
-            tissue.height_um + 2 * self.margin_um, tissue.width_um + 2 * self.margin_um, self.mpp
-        )
+        return _halvable(*self.crop.box(self._whole(tissue)).shape)
 
     def affine(self, tissue: VirtualTissue) -> Affine:
-        """Return the map from tissue µm (y, x) to this scan's level-0 corner coordinates."""
-        height, width = self.shape(tissue)
+        """Return the map from tissue µm (y, x) to level-0 corner coordinates on a perfect stage."""
+        height, width = whole = self._whole(tissue)
         turn = math.radians(self.rotation_deg)
         cos, sin, mirror = math.cos(turn), math.sin(turn), -1.0 if self.flip else 1.0
         # y' = cos dy + sin (mirror dx), x' = -sin dy + cos (mirror dx), about the centres
-        a, b, d, e = cos, sin * mirror, -sin, cos * mirror
+        stretch_y, stretch_x = self.stretch
+        slant = math.tan(math.radians(self.shear_deg))
+        a, b = cos * stretch_y, sin * mirror * stretch_y
+        d, e = (-sin + slant * cos) * stretch_x, (cos + slant * sin) * mirror * stretch_x
         cy, cx = tissue.height_um / 2, tissue.width_um / 2
         sy, sx = self.shift_um
         scale = 1.0 / self.mpp
+        kept = self.crop.box(whole)
         return Affine(
             (
-                (a * scale, b * scale, height / 2 + (sy - a * cy - b * cx) * scale),
-                (d * scale, e * scale, width / 2 + (sx - d * cy - e * cx) * scale),
+                (a * scale, b * scale, height / 2 + (sy - a * cy - b * cx) * scale - kept.y),
+                (d * scale, e * scale, width / 2 + (sx - d * cy - e * cx) * scale - kept.x),
             )
         )
 
-    def to_tissue(self, tissue: VirtualTissue, mpp: float | None = None) -> Affine:
-        """Return the map from corner coordinates of the scan, at ``mpp``, to tissue µm."""
-        back = invert(self.affine(tissue))
-        factor = (mpp or self.mpp) / self.mpp
-        (a, b, c), (d, e, f) = back.matrix
-        return Affine(((a * factor, b * factor, c), (d * factor, e * factor, f)))
+    def map(self, tissue: VirtualTissue) -> ScanMap:
+        """Return the exact map between tissue µm and this scan, both ways, seams and all."""
+        return _map(self, tissue)
+
+    def fitting(self, tissue: VirtualTissue) -> VirtualScanner:
+        """Return the scanner, its margin widened until the tissue's whole field is in the scan."""
+        whole = replace(self, crop=WHOLE)
+        affine, (height, width) = whole.affine(tissue), whole.shape(tissue)
+        corners = product((0.0, tissue.height_um), (0.0, tissue.width_um))
+        places = [affine(*corner) for corner in corners]
+        down = max(abs(y - height / 2) for y, _ in places) * self.mpp - tissue.height_um / 2
+        along = max(abs(x - width / 2) for _, x in places) * self.mpp - tissue.width_um / 2
+        return replace(self, margin_um=max(self.margin_um, math.ceil(max(down, along))))
 
     def view(self, tissue: VirtualTissue, box: Box) -> Rgb:
         """Return what the camera sees in ``box`` of level 0, (y, x, 3) uint8, before JPEG.
 
-        Neighbouring boxes are slices of one image: blur and noise know no border.
+        Neighbouring boxes are slices of one image: blur and noise know no border. The point
+        spread acts before the fields are put together, so seams stay sharp.
         """
         from slideconcord.samples.camera import develop
 
+        placed = self.map(tissue)
         reach = math.ceil(4 * self.blur_um / self.mpp)
-        wide = Box(box.y - reach, box.x - reach, box.height + 2 * reach, box.width + 2 * reach)
-        stain = tissue.stain(wide, to_tissue=self.to_tissue(tissue))
-        return develop(stain, self, box, reach)
+        rgb = np.full((*box.shape, 3), NOT_SCANNED, np.uint8)
+        for part, to_tissue in placed.parts(box):
+            y, x, height, width = part.y, part.x, part.height, part.width
+            wide = Box(y - reach, x - reach, height + 2 * reach, width + 2 * reach)
+            stain = tissue.stain(wide, to_tissue=to_tissue)
+            rgb[part.shift(-box.y, -box.x).slices] = develop(stain, self, part, reach)
+        placed.clear(rgb, box, NOT_SCANNED)
+        return rgb
 
     def truth(self, tissue: VirtualTissue, box: Box, mpp: float | None = None) -> Classes:
-        """Return the tissue's classes in ``box`` of the scan's grid at ``mpp``, (y, x) uint8."""
-        return tissue.truth(box, to_tissue=self.to_tissue(tissue, mpp))
+        """Return the tissue's classes in ``box`` of the scan's grid at ``mpp``, (y, x) uint8.
 
+        A part that was not scanned is background.
+        """
+        placed, factor = self.map(tissue), (mpp or self.mpp) / self.mpp
+        classes = np.empty(box.shape, np.uint8)
+        for part, to_tissue in placed.parts(box, factor):
+            found = tissue.truth(part, to_tissue=to_tissue)
+            classes[part.shift(-box.y, -box.x).slices] = found
+        placed.clear(classes, box, 0, factor)
+        return classes
 
-def invert(affine: Affine) -> Affine:
-    """Return the inverse of a plane map.
-
-    Raises
-    ------
-    ParameterError
-        When the map folds the plane onto a line.
-    """
-    (a, b, c), (d, e, f) = affine.matrix
-    determinant = a * e - b * d
-    if determinant == 0:
-        raise ParameterError(f"the map {affine.matrix} cannot be turned back: it folds the plane.")
-    ia, ib, id_, ie = e / determinant, -b / determinant, -d / determinant, a / determinant
-    return Affine(((ia, ib, -ia * c - ib * f), (id_, ie, -id_ * c - ie * f)))
-
-
-LEAST_PX = 1024
+    def _whole(self, tissue: VirtualTissue) -> tuple[int, int]:
+        """Return (height, width) of the scan before it is cropped."""
+        height, width = (
+            math.ceil((side + 2 * self.margin_um) / self.mpp)
+            for side in (tissue.height_um, tissue.width_um)
+        )
+        return _halvable(height, width)
 
 
 def level_count(height: int, width: int) -> int:
@@ -127,35 +159,17 @@ def level_count(height: int, width: int) -> int:
     return max(math.ceil(math.log2(max(height, width) / LEAST_PX)), 0) + 1
 
 
-def _shape(height_um: float, width_um: float, mpp: float) -> tuple[int, int]:
-    height, width = math.ceil(height_um / mpp), math.ceil(width_um / mpp)
+def _halvable(height: int, width: int) -> tuple[int, int]:
+    """Return the next larger sides of which every level is half the finer one."""
     unit = 1 << (level_count(height, width) - 1)
     return -(-height // unit) * unit, -(-width // unit) * unit
 
 
-# The character of two scanners of a published comparison, invented and named so.
-SCANNERS: dict[str, VirtualScanner] = {
-    "virtual-A": VirtualScanner(
-        "virtual-A",
-        eosin=(0.12, 0.95, 0.28),
-        haematoxylin=(0.68, 0.69, 0.25),
-        blur_um=0.25,
-        seed=1,
-        margin_um=20.0,
-    ),
-    "virtual-B": VirtualScanner(
-        "virtual-B",
-        mpp=0.46,
-        rotation_deg=1.5,
-        shift_um=(14.0, -22.0),
-        haematoxylin=(0.58, 0.72, 0.38),
-        eosin=(0.13, 0.84, 0.52),
-        white=(247.0, 243.0, 236.0),
-        gamma=0.90,
-        blur_um=0.48,
-        noise=1.6,
-        seed=2,
-        jpeg_quality=80,
-        margin_um=45.0,
-    ),
-}
+@lru_cache(maxsize=16)
+def _map(scanner: VirtualScanner, tissue: VirtualTissue) -> ScanMap:
+    shape = scanner.shape(tissue)
+    fields = Fields.single(shape)
+    if scanner.stitching is not None:
+        fields = scanner.stitching.fields(shape, scanner.mpp, scanner.seed)
+    missing = scanner.missing.box(shape) if scanner.missing else None
+    return ScanMap(shape, scanner.mpp, scanner.affine(tissue), fields, missing)
