@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+import yaml
 from shapely.ops import unary_union
 
 from slideconcord.annotations import read_annotations
 from slideconcord.errors import OutputError, ParameterError
-from slideconcord.samples import SAMPLES, SCANNERS, sample_steps, shipped_files, write_sample
-from slideconcord.samples.cases import SHIPPED
+from slideconcord.samples import (
+    FIVE_SCANNERS,
+    SAMPLES,
+    SCANNERS,
+    VirtualTissue,
+    cases,
+    sample_steps,
+    shipped_files,
+    write_sample,
+)
+from slideconcord.samples.cases import SHIPPED, Sample
+from slideconcord.slides import open_slide
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +108,43 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match=r"file.* cannot be made.*Choose a folder"):
         write_sample(SHIPPED, tmp_path / "file")
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("case")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(
+            cases._SAMPLES, "tiny", Sample("Virtual", VirtualTissue(2, 300, 300), five=True)
+        )
+        files = write_sample("tiny", folder)
+    assert files[-1].name == "tiny.README.txt"
+    assert sorted(files) == sorted(folder.iterdir())
+    return folder
+
+
+def test_a_case_names_five_scans_and_their_truth_and_that_it_is_virtual(case: Path) -> None:
+    text = (case / "case.yaml").read_text("utf-8")
+    told = yaml.safe_load(text)
+    assert text.startswith("# VIRTUAL")
+    assert "VIRTUAL" in told["virtual"]
+    assert [scan["scanner"] for scan in told["scans"]] == list(FIVE_SCANNERS)
+    assert told["hub"] == "virtual-AT2"
+    for each in told["scans"]:
+        with open_slide(case / each["path"]) as slide:
+            assert slide.mpp.y == pytest.approx(FIVE_SCANNERS[each["scanner"]].mpp)
+            assert each["scanner"] in (slide.scanner or "")
+        assert {a.observer for a in read_annotations(case / each["reference"])} == {"truth"}
+
+
+def test_landmarks_lie_on_the_same_tissue_in_every_scan(case: Path) -> None:
+    rows = list(csv.DictReader((case / "tiny.landmarks.csv").read_text("utf-8").splitlines()))
+    tissue, places = VirtualTissue(2, 300, 300), {}
+    for row in rows:
+        placed = FIVE_SCANNERS[row["scanner"]].map(tissue)
+        at = placed.to_tissue(float(row["y_px"]), float(row["x_px"]))
+        places.setdefault(row["point"], []).append(at)
+    assert len(places) > 30
+    for found in places.values():
+        assert len(found) == 5
+        assert np.ptp(found, axis=0).max() < 1e-3

@@ -23,6 +23,11 @@ def colon_small() -> list[tuple[Any, ...]]:
     return sample_layers("colon-virtual-small")
 
 
+def colon_five() -> list[tuple[Any, ...]]:
+    """Open the virtual colon as five virtual scanners see it."""
+    return sample_layers("colon-virtual-five")
+
+
 def sample_layers(name: str) -> list[tuple[Any, ...]]:
     """Return the layer data of a sample's slides; the first one shows, the others are hidden."""
     from slideconcord.plugin.layers import slide_layer

@@ -14,6 +14,8 @@ _HOME = {
     "VirtualScanner": "scanner",
     "SCANNERS": "presets",
     "FIVE_SCANNERS": "presets",
+    "landmarks_csv": "landmarks",
+    "tissue_points": "landmarks",
     "PoseRange": "pairs",
     "random_pair": "pairs",
     "random_scanner": "pairs",
