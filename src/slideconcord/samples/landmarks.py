@@ -19,8 +19,7 @@ def tissue_points(tissue: VirtualTissue, count: int, seed: int = 0) -> npt.NDArr
     grid = Box(0, 0, int(tissue.height_um // _GRID_UM), int(tissue.width_um // _GRID_UM))
     cells = np.argwhere(tissue.truth(grid, _GRID_UM) > 0)
     chosen = np.random.default_rng(seed).permutation(len(cells))[:count]
-    points: npt.NDArray[np.float64] = (cells[chosen] + 0.5) * _GRID_UM
-    return points
+    return np.asarray((cells[chosen] + 0.5) * _GRID_UM, np.float64)
 
 
 def landmarks_csv(
