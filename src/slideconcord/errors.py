@@ -7,6 +7,7 @@ SlideconcordError                    every message says what, where, what to do
 │  └─ DamagedSlideError              .tiles that could not be read
 ├─ OutputError(OSError)              .path that could not be written, or holds something else
 ├─ ModelError(ValueError)            .model
+│  └─ ModelMemoryError               .device whose memory does not hold one tile
 ├─ AnnotationError(ValueError)       .path, .feature
 ├─ RegistrationError(RuntimeError)   .reason
 ├─ MismatchError(ValueError)         masks in different frames, low > high
@@ -73,6 +74,14 @@ class ModelError(SlideconcordError, ValueError):
     def __init__(self, message: str, model: str = "") -> None:
         super().__init__(message)
         self.model = model
+
+
+class ModelMemoryError(ModelError):
+    """One tile alone is too much for the memory of ``device``; another device may hold it."""
+
+    def __init__(self, message: str, model: str = "", device: str = "") -> None:
+        super().__init__(message, model)
+        self.device = device
 
 
 class AnnotationError(SlideconcordError, ValueError):

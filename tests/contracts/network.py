@@ -34,7 +34,7 @@ def model_of(spec: ModelSpec) -> Model:
         return Model.from_function(spec, network)
     from slideconcord.segmentation.torch_runner import TorchRunner
 
-    return Model(spec, TorchRunner(network, spec, "cpu"))
+    return Model(spec, TorchRunner(network, spec, "cpu", "fp32"))
 
 
 class NetworkTests:

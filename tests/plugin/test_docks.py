@@ -52,14 +52,14 @@ def start(viewer, tmp_path, qtbot):
 @pytest.fixture
 def gate(model, monkeypatch):
     """Return an event that lets the model's tiles pass, one wait at a time."""
-    gate, answer = threading.Event(), model.quantise_batch
+    gate, answer = threading.Event(), model.begin_batch
 
     def slow(tiles):
         gate.wait(5)
         return answer(tiles)
 
-    monkeypatch.setattr(model, "on", lambda *_: model)
-    monkeypatch.setattr(model, "quantise_batch", slow)
+    monkeypatch.setattr(model, "on", lambda *_, **__: model)
+    monkeypatch.setattr(model, "begin_batch", slow)
     yield gate
     gate.set()
 

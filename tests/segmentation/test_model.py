@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import numpy as np
 import pytest
 
 from contracts.network import spec_of
-from slideconcord.errors import ModelError, OutputError, ParameterError
+from slideconcord.errors import ModelError, ModelMemoryError, OutputError, ParameterError
+from slideconcord.segmentation.checkpoint import read_checkpoint
 from slideconcord.segmentation.model import (
     Model,
     ModelSpec,
@@ -66,7 +69,7 @@ def test_the_bundled_baseline_loads_and_is_listed(user_home: Path):
 
 
 def test_saved_weights_come_back(folder: Path, state: dict[str, Any]):
-    model = load_model(folder, device="cpu")
+    model = load_model(folder, device="cpu", precision="fp32")
     module = build(UNET)
     module.load_state_dict(state)
     tile = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -229,6 +232,42 @@ def test_damaged_checkpoints_are_refused(tmp_path: Path, content: bytes, message
         import_checkpoint(tmp_path / "c.pt", UNET, tmp_path / "model")
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_checkpoint_damaged_anywhere_is_refused_by_name(tmp_path: Path, legacy: bool):
+    path, draw = tmp_path / "c.pt", np.random.default_rng(0)
+    torch.save({"w": torch.ones(5)}, path, _use_new_zipfile_serialization=not legacy)
+    whole = path.read_bytes()
+    for _ in range(150):
+        damaged = bytearray(whole[: draw.integers(1, len(whole))])
+        for place in draw.integers(0, len(damaged), draw.integers(0, 4)):
+            damaged[place] ^= 1 << draw.integers(0, 8)
+        path.write_bytes(damaged)
+        with suppress(ModelError):
+            state = read_checkpoint(path)
+            assert all(isinstance(tensor, torch.Tensor) for tensor in state.values())
+
+
+def test_an_archive_that_unpacks_to_more_than_it_is_is_refused(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "c.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("c/data.pkl", bytes(1 << 20))
+    with pytest.raises(ModelError, match="would unpack to 1,048,576 bytes"):
+        read_checkpoint(tmp_path / "c.pt")
+
+
+def test_keys_that_become_one_and_values_that_are_no_numbers_are_refused(
+    tmp_path: Path, state: dict[str, Any]
+):
+    key = "encoder.conv1.weight"
+    torch.save({**state, "other": state[key]}, tmp_path / "c.pt")
+    with pytest.raises(ModelError, match=f"{key} and other name the same weights twice"):
+        import_checkpoint(
+            tmp_path / "c.pt", UNET, tmp_path / "m", rename=lambda k: key if k == "other" else k
+        )
+    torch.save({**state, key: state[key] * float("nan")}, tmp_path / "c.pt")
+    with pytest.raises(ModelError, match=f"no numbers: 1 keys: {key}"):
+        import_checkpoint(tmp_path / "c.pt", UNET, tmp_path / "m")
+
+
 def test_a_checkpoint_without_weights_says_what_it_holds(tmp_path: Path):
     torch.save({"optimiser": {}, "epoch": 3}, tmp_path / "c.pt")
     with pytest.raises(ModelError, match="it holds: optimiser, epoch"):
@@ -259,7 +298,7 @@ def greedy_model(most: int) -> tuple[Model, Greedy]:
     from slideconcord.segmentation.torch_runner import TorchRunner
 
     module = Greedy(most)
-    return Model(UNET, TorchRunner(module, UNET, "cpu")), module
+    return Model(UNET, TorchRunner(module, UNET, "cpu", "fp32")), module
 
 
 def test_out_of_memory_halves_the_batch_and_remembers():
@@ -273,10 +312,23 @@ def test_out_of_memory_halves_the_batch_and_remembers():
     assert module.batches == [2, 2, 2, 2]
 
 
-def test_a_tile_too_large_for_memory_says_what_to_do():
+@pytest.mark.parametrize(
+    ("device", "advice"),
+    [
+        ("cuda", r"compute on the CPU \(--device cpu\), or choose a model with smaller tiles"),
+        ("cpu", r"Close other programs, or choose a model with smaller tiles"),
+    ],
+)
+def test_a_tile_too_large_for_memory_says_what_to_do(device: str, advice: str):
     model, _ = greedy_model(0)
-    with pytest.raises(ModelError, match=r"a tile of 32 x 32 px does not fit .*--device cpu"):
+    runner: Any = model._runner
+    # As on a GPU, but for the GPU.
+    runner._device, runner.device = torch.device(device), device
+    with pytest.raises(
+        ModelMemoryError, match=rf"a tile of 32 x 32 px does not .*{advice}"
+    ) as told:
         model(np.zeros((32, 32, 3), np.uint8))
+    assert (told.value.device, told.value.model) == (device, "test")
 
 
 def test_other_errors_of_a_network_are_not_taken_for_a_lack_of_memory():
@@ -300,7 +352,7 @@ def test_padding_is_even_on_both_sides_and_taken_off_again():
     seen: list[Any] = []
     module = Greedy(9)
     module.forward = lambda images: seen.append(images) or images[:, :2]  # type: ignore[method-assign]
-    model = Model(spec, TorchRunner(module, spec, "cpu"))
+    model = Model(spec, TorchRunner(module, spec, "cpu", "fp32"))
     tile = np.random.default_rng(0).integers(0, 256, (30, 41, 3), dtype=np.uint8)
     scores = model(tile)
     assert seen[0].shape == (1, 3, 32, 48)
@@ -319,7 +371,7 @@ def test_nothing_global_is_set_in_torch(folder: Path):
 
 def test_bf16_is_near_fp32(folder: Path):
     tile = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
-    exact = load_model(folder, device="cpu")
+    exact = load_model(folder, device="cpu", precision="fp32")
     rough = exact.on(precision="bf16")
     assert (exact.precision, rough.precision) == ("fp32", "bf16")
     assert 0 < np.abs(exact(tile) - rough(tile)).max() < 0.1

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from slideconcord.cli import show
 from slideconcord.cli.options import Json
+
+if TYPE_CHECKING:
+    from slideconcord.segmentation.spec import ModelSpec
 
 app = typer.Typer(name="models", help="List, show and import models.", no_args_is_help=True)
 
@@ -54,7 +57,16 @@ def import_command(
             metavar="CHECKPOINT", help="A .safetensors, or a PyTorch file of tensors only."
         ),
     ],
-    spec: Annotated[Path, typer.Option(metavar="FILE", help="The model.json that describes it.")],
+    spec: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The model.json that describes it (default: the published pan-cancer model).",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What to call it (default: as its description says).")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Model folder (default: your models)."),
@@ -62,14 +74,27 @@ def import_command(
     overwrite: Annotated[bool, typer.Option(help="Replace a model that is there.")] = False,
     json: Json = False,
 ) -> None:
-    """Turn somebody's checkpoint into a model folder, without running any code in it."""
-    from slideconcord.segmentation.model_files import import_checkpoint, user_models
-    from slideconcord.segmentation.spec import SPEC_FILE, read_spec
+    """Turn somebody's checkpoint into a model folder, without running any code in it.
 
-    described = read_spec(spec.parent if spec.name == SPEC_FILE else spec)
+    Without --spec it must hold the weights of the pan-cancer tumour segmentation network.
+    """
+    from slideconcord.segmentation.model_files import import_checkpoint, user_models
+
+    described = _described(checkpoint, spec, {} if name is None else {"name": name})
     imported = import_checkpoint(checkpoint, described, out, overwrite=overwrite)
     folder = out or user_models() / imported.name
     if json:
-        show.as_json({"model": imported.name, "folder": folder, "hash": imported.hash})
+        facts = {"version": imported.version, "folder": folder, "hash": imported.hash}
+        show.as_json({"model": imported.name, **facts})
     else:
-        show.text(f"{imported.name} is in {folder}")
+        show.text(f"{imported.name} {imported.version} is in {folder}")
+        show.text(f"licence: {imported.licence}")
+
+
+def _described(checkpoint: Path, spec: Path | None, fields: dict[str, str]) -> ModelSpec:
+    from slideconcord.segmentation.published import describe_checkpoint
+    from slideconcord.segmentation.spec import SPEC_FILE, read_spec
+
+    if spec is None:
+        return describe_checkpoint(checkpoint, **fields)
+    return read_spec(spec.parent if spec.name == SPEC_FILE else spec).changed(**fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Literal, get_args
 
 from slideconcord.errors import ModelError, ParameterError
@@ -47,6 +48,10 @@ def choose_device(name: str = "auto") -> torch.device:
 def choose_precision(device: torch.device, name: str = "auto") -> Precision:
     """Return ``"fp32"``, ``"bf16"`` or ``"fp16"``: what the network's arithmetic runs in.
 
+    ``"auto"`` takes bf16 where the device has instructions for it: GPUs that do, and processors
+    with AVX512-BF16 or AMX; without them bf16 is emulated and slower than fp32. Other GPUs of
+    NVIDIA get fp16, all else fp32.
+
     Raises
     ------
     ParameterError
@@ -60,9 +65,19 @@ def choose_precision(device: torch.device, name: str = "auto") -> Precision:
         raise ParameterError("A CPU does not compute in fp16. Choose precision bf16 or fp32.")
     if name == "auto":
         if device.type != "cuda":
-            return "fp32"
+            return "bf16" if device.type == "cpu" and _has_fast_bf16() else "fp32"
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return "bf16" if name == "bf16" else "fp16" if name == "fp16" else "fp32"
+
+
+@cache
+def _has_fast_bf16() -> bool:
+    """Whether this processor multiplies bf16 in hardware."""
+    import torch
+
+    # Absent in some versions and on some systems: fp32 is always right.
+    tests = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, test, bool)() for test in tests)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

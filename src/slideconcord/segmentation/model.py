@@ -41,9 +41,11 @@ class Runner(Protocol):
     def device(self) -> str: ...
     @property
     def precision(self) -> str: ...
-    def moved(self, device: str, precision: str, /) -> Runner: ...
+    @property
+    def compiled(self) -> bool: ...
+    def moved(self, device: str, precision: str, /, *, compiled: bool) -> Runner: ...
     def probabilities(self, tiles: Tiles) -> NDArray[np.float32]: ...
-    def quantised(self, tiles: Tiles) -> NDArray[np.uint8]: ...
+    def begin(self, tiles: Tiles) -> Callable[[], NDArray[np.uint8]]: ...
 
 
 class FunctionRunner:
@@ -51,19 +53,21 @@ class FunctionRunner:
 
     device = "cpu"
     precision = "fp32"
+    compiled = False
 
     def __init__(self, function: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None:
         self._function = function
 
-    def moved(self, device: str, precision: str) -> FunctionRunner:
+    def moved(self, device: str, precision: str, *, compiled: bool = False) -> FunctionRunner:
         return self
 
     def probabilities(self, tiles: Tiles) -> NDArray[np.float32]:
         return np.stack([np.asarray(self._function(tile), np.float32) for tile in tiles])
 
-    def quantised(self, tiles: Tiles) -> NDArray[np.uint8]:
+    def begin(self, tiles: Tiles) -> Callable[[], NDArray[np.uint8]]:
         # One at a time: the float image of a tile may take a hundred MB.
-        return np.stack([_quantised(np.asarray(self._function(tile))) for tile in tiles])
+        done = np.stack([_quantised(np.asarray(self._function(tile))) for tile in tiles])
+        return lambda: done
 
 
 def _quantised(scores: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -111,12 +115,17 @@ class Model:
         """fp32, bf16 or fp16: what the network's arithmetic runs in."""
         return self._runner.precision
 
-    def on(self, device: str = "auto", precision: str = "auto") -> Model:
-        """Return the model on another device; both ``"auto"`` keeps it where it is."""
-        if device == precision == "auto":
+    @property
+    def compiled(self) -> bool:
+        """Whether ``torch.compile`` fused the network."""
+        return self._runner.compiled
+
+    def on(self, device: str = "auto", precision: str = "auto", *, compiled: bool = False) -> Model:
+        """Return the model on another device, or compiled; the defaults keep it as it is."""
+        if device == precision == "auto" and compiled in (False, self.compiled):
             return self
         device = self.device if device == "auto" else device
-        return Model(self.spec, self._runner.moved(device, precision))
+        return Model(self.spec, self._runner.moved(device, precision, compiled=compiled))
 
     def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return probabilities (class, y, x) float32 of an image (y, x, 3) uint8.
@@ -136,7 +145,16 @@ class Model:
 
     def quantise_batch(self, tiles: Tiles) -> NDArray[np.uint8]:
         """Return floor(255 p) as (n, class, y, x) uint8 of tiles (n, y, x, 3) uint8."""
-        return self._checked(self._runner.quantised(self._tiles(tiles)), tiles)
+        return self.begin_batch(tiles)()
+
+    def begin_batch(self, tiles: Tiles) -> Callable[[], NDArray[np.uint8]]:
+        """Begin `quantise_batch`; the returned call waits for the result and gives it.
+
+        On a GPU the next batch can begin meanwhile. Where one tile does not fit into memory
+        this raises `ModelMemoryError`.
+        """
+        finish = self._runner.begin(self._tiles(tiles))
+        return lambda: self._checked(finish(), tiles)
 
     def _tiles(self, tiles: Tiles) -> Tiles:
         if tiles.dtype != np.uint8 or tiles.ndim != 4 or tiles.shape[3] != 3 or not tiles.size:
@@ -168,7 +186,7 @@ def load_model(name_or_folder: str | Path, device: str = "auto", precision: str 
     device
         ``"auto"`` takes CUDA, then MPS, then the CPU; or ``"cpu"``, ``"cuda:1"``, ``"mps"``.
     precision
-        ``"auto"`` takes bf16 on CUDA where the GPU has it (fp16 where not), fp32 elsewhere.
+        ``"auto"``: see `choose_precision`.
 
     Raises
     ------

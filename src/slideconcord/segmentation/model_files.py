@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import pickle
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from slideconcord.errors import ModelError, OutputError
+from slideconcord.segmentation.checkpoint import read_checkpoint, read_safetensors
 from slideconcord.segmentation.networks import build
 from slideconcord.segmentation.spec import (
     SPEC_FILE,
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _BUNDLED = Path(__file__).parent / "models"
-# Where training programs keep the weights inside a checkpoint.
-_STATE_KEYS = ("state_dict", "model_state_dict", "network_state", "model_state", "model", "state")
 _MOST_NAMED = 6
 
 
@@ -99,7 +97,7 @@ def load_weights(module: nn.Module, spec: ModelSpec, folder: Path) -> None:
             spec.name,
         )
     check_architecture(module, spec)
-    state = _read_safetensors(path, spec)
+    state = read_safetensors(path, spec.name)
     check_state(module, state, spec)
     module.load_state_dict(state)
 
@@ -147,6 +145,8 @@ def import_checkpoint(
 ) -> ModelSpec:
     """Turn somebody's checkpoint into a model folder, without running any code in it.
 
+    Weights are kept as float32, whatever the checkpoint holds.
+
     Parameters
     ----------
     path
@@ -157,7 +157,8 @@ def import_checkpoint(
     folder
         Where to write; by default among the user's models, under the spec's name.
     rename
-        Applied to every key after prefixes such as ``module.`` are gone.
+        Applied to every key after prefixes such as ``module.`` are gone; by default what the
+        architecture itself knows of other spellings of its keys.
 
     Raises
     ------
@@ -168,15 +169,18 @@ def import_checkpoint(
         When the folder exists or cannot be written.
     """
     path = Path(path)
-    state = _read_checkpoint(path, spec)
+    state = read_checkpoint(path, spec.name)
     module: Any = build(spec)
     if not hasattr(module, "state_dict"):
         raise ModelError(f"{spec.architecture} has no weights to import.", spec.name)
     check_architecture(module, spec)
     state = _without_prefix(state, set(module.state_dict()))
-    if rename is not None:
-        state = {rename(key): tensor for key, tensor in state.items()}
+    if rename is None:
+        rename = getattr(module, "present_key", str)
+    state = _renamed(state, rename, spec)
     check_state(module, state, spec)
+    _check_finite(state, spec)
+    state = {key: t.float() if t.is_floating_point() else t for key, t in state.items()}
     return save_model(folder or user_models() / spec.name, spec, state, overwrite=overwrite)
 
 
@@ -231,60 +235,35 @@ def _named(what: str, keys: list[str]) -> list[str]:
     return [f"{len(keys)} {what}: {', '.join(keys[:_MOST_NAMED])}{more}"]
 
 
-def _read_safetensors(path: Path, spec: ModelSpec) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as safetensors: {error}.", spec.name) from error
-
-
-def _read_checkpoint(path: Path, spec: ModelSpec) -> dict[str, Tensor]:
-    import torch
-
-    if not path.is_file():
-        raise ModelError(f"{path} is no file: give the checkpoint to import.", spec.name)
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path, spec)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{path.name} is refused: it is damaged, or holds more than tensors and could run "
-            "code when opened. Ask for a safetensors file, or one saved from a state_dict.",
-            spec.name,
-        ) from error
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        raise ModelError(f"{path.name} is no checkpoint of PyTorch: {error}", spec.name) from error
-    return _state_in(content, path, spec)
-
-
-def _state_in(content: Any, path: Path, spec: ModelSpec) -> dict[str, Tensor]:
-    import torch
-
-    places = [content]
-    if isinstance(content, Mapping):
-        places += [content[key] for key in _STATE_KEYS if key in content]
-    for place in places:
-        tensors = place if isinstance(place, Mapping) else {}
-        if tensors and all(isinstance(value, torch.Tensor) for value in tensors.values()):
-            return {str(key): value for key, value in tensors.items()}
-    keys = ", ".join(map(str, content)) if isinstance(content, Mapping) else type(content).__name__
-    raise ModelError(
-        f"{path.name} holds no weights where they are looked for ({', '.join(_STATE_KEYS)}); "
-        f"it holds: {keys}.",
-        spec.name,
-    )
-
-
 def _without_prefix(state: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
     """Take off what wrappers such as DataParallel or Lightning put before every key."""
     for prefix in ("module.", "model.", "net.", "network."):
         if all(key.startswith(prefix) for key in state) and not wanted & set(state):
             state = {key[len(prefix) :]: tensor for key, tensor in state.items()}
     return state
+
+
+def _renamed(
+    state: dict[str, Tensor], rename: Callable[[str], str], spec: ModelSpec
+) -> dict[str, Tensor]:
+    """Give every key its present spelling; two keys that become one are refused."""
+    found: dict[str, str] = {}
+    for key in state:
+        if (other := found.setdefault(rename(key), key)) != key:
+            raise ModelError(f"{other} and {key} name the same weights twice.", spec.name)
+    return {name: state[key] for name, key in found.items()}
+
+
+def _check_finite(state: Mapping[str, Tensor], spec: ModelSpec) -> None:
+    import torch
+
+    broken = [key for key, tensor in state.items() if not torch.isfinite(tensor).all()]
+    if broken:
+        raise ModelError(
+            f"The weights hold values that are no numbers: {'; '.join(_named('keys', broken))}. "
+            "The file is damaged, or training failed: get another.",
+            spec.name,
+        )
 
 
 def _sha256(path: Path) -> str:

@@ -53,8 +53,16 @@ class PredictOptions:
     precision: str = field(
         default="auto",
         metadata=_help(
-            "Arithmetic of the network: auto takes bf16 or fp16 on CUDA and fp32 elsewhere.",
+            "Arithmetic of the network: auto takes bf16 where the GPU or the processor is made "
+            "for it, else fp16 on CUDA and fp32 elsewhere.",
             choices=("auto", "fp32", "bf16", "fp16"),
+        ),
+    )
+    compile: bool = field(
+        default=False,
+        metadata=_help(
+            "Fuse the network with torch.compile: minutes before the first tile, then faster. "
+            "Worth it for many tiles on a GPU."
         ),
     )
     readers: int | None = field(

@@ -10,6 +10,7 @@ a group. Both fourfold enlargements align corners.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHANNELS_PER_GROUP = 8
+# timm 0.4.12, which the authors used, and smp's wrapper of timm spell the encoder otherwise.
+_OTHER_SPELLINGS = (
+    (re.compile(r"^encoder\.model\."), "encoder."),
+    (re.compile(r"^encoder\.stem\.conv(\d)\."), r"encoder.stem_conv\1."),
+    (re.compile(r"^encoder\.stages\.(\d)\."), r"encoder.stages_\1."),
+)
 
 
 class EcaNfnetDeepLab(nn.Module):
@@ -51,6 +58,13 @@ class EcaNfnetDeepLab(nn.Module):
         features = self.encoder(images)
         logits: Tensor = self.segmentation_head(self.decoder([images, *features]))
         return logits
+
+    @staticmethod
+    def present_key(key: str) -> str:
+        """Return how this version of timm spells a key of the state."""
+        for spelling, present in _OTHER_SPELLINGS:
+            key = spelling.sub(present, key)
+        return key
 
 
 def use_group_norm(module: nn.Module) -> None:

@@ -33,8 +33,9 @@ class Stages:
     """Give the next item, or None when there is none left."""
     read: Callable[[int], Bytes]
     """Item -> tile (y, x, 3). Called from several threads."""
-    compute: Callable[[Bytes], Bytes]
-    """Tiles (n, y, x, 3) -> (n, class, y, x)."""
+    compute: Callable[[Bytes], Callable[[], Bytes]]
+    """Tiles (n, y, x, 3) -> a call that waits for (n, class, y, x); the writing thread makes it,
+    so that a GPU is given the next tiles before it has finished these."""
     write: Callable[[int, Bytes], None]
     """Called from one thread, like `show`."""
     show: Callable[[], None]
@@ -48,7 +49,7 @@ class Pipeline:
         self._stages = stages
         self._batch, self._ahead = batch, max(ahead, batch)
         self._stop = threading.Event()
-        self._computed: Queue[tuple[int, Bytes] | None] = Queue(maxsize=2)
+        self._computed: Queue[tuple[tuple[int, ...], Callable[[], Bytes]] | None] = Queue(maxsize=2)
         self._written: Queue[int | None] = Queue(maxsize=8)
         self._error: BaseException | None = None
         self._pool = ThreadPoolExecutor(readers, thread_name_prefix="slideconcord-read")
@@ -107,9 +108,8 @@ class Pipeline:
                 )
                 tiles = _stacked([future.result() for future in futures])
                 self._read_ahead(reading)
-                for item, result in zip(items, self._stages.compute(tiles), strict=True):
-                    # The writer takes until it is told that no more comes, so this ends.
-                    self._put(self._computed, (item, result), always=True)
+                # The writer takes until it is told that no more comes, so this ends.
+                self._put(self._computed, (items, self._stages.compute(tiles)), always=True)
         finally:
             for _, future in reading:
                 future.cancel()
@@ -125,11 +125,13 @@ class Pipeline:
         shown = time.monotonic()
         try:
             while (work := self._computed.get()) is not None:
-                self._stages.write(*work)
-                if time.monotonic() - shown > _SHOW_S:
-                    self._stages.show()
-                    shown = time.monotonic()
-                self._put(self._written, work[0])
+                items, finish = work
+                for item, result in zip(items, finish(), strict=True):
+                    self._stages.write(item, result)
+                    if time.monotonic() - shown > _SHOW_S:
+                        self._stages.show()
+                        shown = time.monotonic()
+                    self._put(self._written, item)
         except BaseException:
             self._stop.set()
             # The computing thread must not wait for room for ever.

@@ -53,6 +53,8 @@ class Plan:
             "precision": self.model.precision,
             "slide_mpp": list(self.slide.mpp),
             "slide_colour": self.slide.colour,
+            # Fusing rounds otherwise.
+            **({"compiled": True} if self.model.compiled else {}),
         }
 
     @cached_property
@@ -78,7 +80,7 @@ def plan_run(slide: Slide, model: Model, options: PredictOptions) -> Plan:
     ModelError
         When the device asked for is not there.
     """
-    model = model.on(options.device, options.precision)
+    model = model.on(options.device, options.precision, compiled=options.compile)
     mpp = _map_mpp(slide, model)
     box_px = _map_box(slide, mpp, options)
     tile_px = options.tile_px or model.spec.tile_px

@@ -188,7 +188,7 @@ def _start(plan: Plan, source: Slide, composer: Composer, run: Run, focus: Focus
         with told(run.out):
             composer.show()
 
-    stages = Stages(take, read, plan.model.quantise_batch, write, show)
+    stages = Stages(take, read, plan.model.begin_batch, write, show)
     return Pipeline(stages, readers=readers, batch=batch, ahead=ahead)
 
 

@@ -1,16 +1,20 @@
-"""Running a torch network on tiles: transfer, normalisation, forward pass, probabilities."""
+"""Running a torch network on tiles: transfer, standardisation, forward pass, probabilities."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slideconcord.errors import ModelError
+from slideconcord.errors import ModelError, ModelMemoryError
 from slideconcord.segmentation.device import choose_device, choose_precision, is_out_of_memory
+from slideconcord.segmentation.folding import folded
+from slideconcord.segmentation.standardise import Standardise
+from slideconcord.segmentation.transfer import Finish, Transfer
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -21,10 +25,27 @@ Tiles = NDArray[np.uint8]
 
 
 class TorchRunner:
-    """A network on a device. Sets nothing global in torch."""
+    """A network on a device. Sets nothing global in torch.
+
+    Parameters
+    ----------
+    module, spec
+        The network, which this runner takes over, and what it is.
+    device, precision
+        See `choose_device` and `choose_precision`.
+    compiled
+        Whether ``torch.compile`` fuses it. That takes minutes at the first tile of each batch
+        size and pays off only after many tiles.
+    """
 
     def __init__(
-        self, module: nn.Module, spec: ModelSpec, device: str = "auto", precision: str = "auto"
+        self,
+        module: nn.Module,
+        spec: ModelSpec,
+        device: str = "auto",
+        precision: str = "auto",
+        *,
+        compiled: bool = False,
     ) -> None:
         import torch
 
@@ -32,91 +53,90 @@ class TorchRunner:
         self._device = choose_device(device)
         self.device = str(self._device)
         self.precision: str = choose_precision(self._device, precision)
+        self.compiled = compiled
         try:
-            module = module.eval().requires_grad_(False)
+            module = folded(module).eval().requires_grad_(False)
             self.module: Any = module.to(self._device)
             self.module.to(memory_format=torch.channels_last)
         except RuntimeError as error:
             raise self._too_large(error, "the network itself does") from error
-        self._mean, self._std = (
-            torch.tensor(values, dtype=torch.float32, device=self._device).view(1, 3, 1, 1)
-            for values in (spec.mean, spec.std)
-        )
+        # Tiles of a run all have one shape, so each batch size is compiled once.
+        self._network: Any = torch.compile(module, dynamic=False) if compiled else module
+        self._standardise = Standardise(spec, self._device)
+        self._transfer = Transfer(self._device)
         # The most tiles at once that memory has been seen to allow.
         self._most = 1 << 30
 
-    def moved(self, device: str, precision: str) -> TorchRunner:
-        """Return a runner of the same network elsewhere or at another precision."""
+    def moved(self, device: str, precision: str, *, compiled: bool = False) -> TorchRunner:
+        """Return a runner of the same network elsewhere, at another precision, or compiled."""
         is_here = choose_device(device) == self._device
         # nn.Module.to moves in place, and this runner still needs its own.
         module = self.module if is_here else copy.deepcopy(self.module)
-        return TorchRunner(module, self.spec, device, precision)
+        return TorchRunner(module, self.spec, device, precision, compiled=compiled)
 
     def probabilities(self, tiles: Tiles) -> NDArray[np.float32]:
         """Return (n, class, y, x) float32 in 0..1 for tiles (n, y, x, 3)."""
-        return self._in_parts(tiles, quantise=False)
+        return self._begin(tiles, lambda scores: scores)()
 
-    def quantised(self, tiles: Tiles) -> NDArray[np.uint8]:
-        """Return floor(255 p); a quarter of the bytes that come back from a GPU."""
-        return self._in_parts(tiles, quantise=True)
+    def begin(self, tiles: Tiles) -> Finish:
+        """Begin to compute floor(255 p) as uint8; the returned call waits for it and gives it.
 
-    def _in_parts(self, tiles: Tiles, *, quantise: bool) -> NDArray[Any]:
+        On a GPU the next tiles can begin before; a quarter of the bytes come back from it.
+        """
+        return self._begin(tiles, _quantised)
+
+    def _begin(self, tiles: Tiles, finish: Callable[[Tensor], Tensor]) -> Finish:
+        """Compute in as large parts as memory allows."""
         import torch
 
-        done: list[NDArray[Any]] = []
+        begun: list[Finish] = []
         start = 0
         while start < len(tiles):
             part = tiles[start : start + self._most]
             try:
                 with torch.inference_mode():
-                    done.append(self._forward(part, quantise))
+                    scores = finish(self._forward(part)).contiguous()
+                    begun.append(self._transfer.down(scores))
             except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                if len(part) == 1:
-                    shape = f"a tile of {part.shape[1]} x {part.shape[2]} px does"
-                    raise self._too_large(error, shape) from error
-                self._most = len(part) // 2
-                if self._device.type == "cuda":
-                    torch.cuda.empty_cache()
+                self._make_room(error, part)
             else:
                 start += len(part)
-        return done[0] if len(done) == 1 else np.concatenate(done)
+        return begun[0] if len(begun) == 1 else lambda: np.concatenate([end() for end in begun])
 
-    def _forward(self, tiles: Tiles, quantise: bool) -> NDArray[Any]:
+    def _make_room(self, error: RuntimeError, part: Tiles) -> None:
+        """Halve the number of tiles at once after a lack of memory; a tile is never made smaller.
+
+        Raises
+        ------
+        ModelMemoryError
+            When one tile alone is too much.
+        """
         import torch
 
-        images, crop = self._images(torch.from_numpy(np.ascontiguousarray(tiles)))
+        if not is_out_of_memory(error):
+            raise error
+        if len(part) == 1:
+            shape = f"a tile of {part.shape[1]} x {part.shape[2]} px does"
+            raise self._too_large(error, shape) from error
+        self._most = len(part) // 2
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _forward(self, tiles: Tiles) -> Tensor:
+        """Return probabilities (n, class, y, x) float32 on the device."""
+        import torch
+
+        there = self._transfer.up(torch.from_numpy(np.ascontiguousarray(tiles)))
+        images, crop = self._standardise(there)
         with self._autocast():
-            output = self.module(images)
+            output = self._network(images)
         if output.ndim != 4 or output.shape[1] != len(self.spec.classes):
             raise ModelError(
                 f"Model {self.spec.name!r} names {len(self.spec.classes)} classes, but its "
                 f"network answers with the shape {tuple(output.shape)}.",
                 self.spec.name,
             )
-        scores = self._activated(output[:, :, crop[0], crop[1]].float())
-        if quantise:
-            scores = scores.mul(255).floor_().clamp_(0, 255).to(torch.uint8)
-        return np.asarray(scores.contiguous().cpu().numpy())
-
-    def _images(self, tiles: Tensor) -> tuple[Tensor, tuple[slice, slice]]:
-        """Return normalised, padded images (n, 3, y, x) and where the tile lies in them."""
-        from torch.nn.functional import pad
-
-        if self._device.type == "cuda":
-            tiles = tiles.pin_memory()
-        # (n, y, x, 3) seen as (n, 3, y, x) is channels_last already.
-        images = tiles.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
-        multiple = self.spec.input_multiple
-        height, width = images.shape[2:]
-        extra_y, extra_x = -height % multiple, -width % multiple
-        top, left = extra_y // 2, extra_x // 2
-        if extra_y or extra_x:
-            sides = (left, extra_x - left, top, extra_y - top)
-            images = pad(images, sides, value=self.spec.pad_value)
-        images = images.float().div_(255).sub_(self._mean).div_(self._std)
-        return images, (slice(top, top + height), slice(left, left + width))
+        return self._activated(output[:, :, crop[0], crop[1]].float())
 
     def _autocast(self) -> Any:
         import torch
@@ -128,14 +148,23 @@ class TorchRunner:
 
     def _activated(self, output: Tensor) -> Tensor:
         if self.spec.activation == "softmax":
-            return output.softmax(dim=1)
+            # log_softmax, then exp, is what the pan-cancer paper's code does.
+            return output.log_softmax(dim=1).exp_()
         return output.sigmoid() if self.spec.activation == "sigmoid" else output.clamp_(0, 1)
 
     def _too_large(self, error: RuntimeError, what: str) -> ModelError:
         if not is_out_of_memory(error):
             return ModelError(f"Model {self.spec.name!r} cannot run: {error}", self.spec.name)
-        return ModelError(
+        elsewhere = "" if self._device.type == "cpu" else "compute on the CPU (--device cpu), "
+        return ModelMemoryError(
             f"Model {self.spec.name!r}: {what} not fit into the memory of {self.device}. "
-            "Close other programs, use --device cpu, or choose a model with smaller tiles.",
+            f"Close other programs, {elsewhere}or choose a model with smaller tiles.",
             self.spec.name,
+            self.device,
         )
+
+
+def _quantised(scores: Tensor) -> Tensor:
+    import torch
+
+    return scores.mul(255).floor_().clamp_(0, 255).to(torch.uint8)
