@@ -9,17 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from slideconcord.comparison.views.placed import (
-    Matrix,
-    PlacedScan,
-    Points,
-    centres_um,
-    coarsest_within,
-    inverted,
-    step_of,
-)
+from slideconcord.comparison.registration.planes import Matrix, Points, apply, inverted
+from slideconcord.comparison.views.placed import PlacedScan, centres_um, coarsest_within, step_of
 from slideconcord.comparison.views.warp import warp_affine, warp_bent
-from slideconcord.comparison.views.warped import applied, px_matrix, require_aligned
+from slideconcord.comparison.views.warped import px_matrix, require_aligned
 from slideconcord.geometry import Box, Frame, Mpp
 from slideconcord.segmentation.mask import Mask
 
@@ -82,7 +75,7 @@ class PlacedMask:
             return warp_affine(read, shape, back @ to_px, box, _UNKNOWN, nearest=True)
 
         def to_source(points: Points) -> Points:
-            return applied(back, self.scan.to_px(applied(to_um, points)))
+            return apply(back, self.scan.to_px(apply(to_um, points)))
 
         return warp_bent(read, shape, to_source, box, _UNKNOWN, nearest=True)
 

@@ -6,18 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from slideconcord.comparison.registration.planes import Matrix, Points
 from slideconcord.geometry import Frame, Mpp
 from slideconcord.slides import Slide
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-Matrix = NDArray[np.float64]
-"""3 x 3 on (y, x, 1)."""
-Points = NDArray[np.float64]
-"""(n, 2), (y, x)."""
 
 
 class Transform(Protocol):
@@ -74,11 +69,6 @@ def centres_um(frame: Frame, mpp: Mpp) -> Matrix:
     """Map pixel indices of a map on a slide to µm of that slide (both of pixel centres)."""
     (sy, sx), (ty, tx) = frame.scale_um(mpp), frame.translate_um(mpp)
     return np.array([[sy, 0, ty], [0, sx, tx], [0, 0, 1]])
-
-
-def inverted(matrix: Matrix) -> Matrix:
-    """Return the map back."""
-    return np.asarray(np.linalg.inv(matrix), np.float64)
 
 
 def step_of(matrix: Matrix) -> float:

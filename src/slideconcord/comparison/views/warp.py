@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from slideconcord.comparison.views.placed import Matrix, Points
+from slideconcord.comparison.registration.planes import Matrix, Points
 from slideconcord.geometry import Box
 
 Pixels = NDArray[np.uint8]

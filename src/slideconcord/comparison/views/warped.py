@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slideconcord.comparison.views.placed import (
-    Matrix,
-    PlacedScan,
-    Points,
-    centres_um,
-    coarsest_within,
-    inverted,
-    step_of,
-)
+from slideconcord.comparison.registration.planes import Matrix, Points, apply, inverted, scaling
+from slideconcord.comparison.views.placed import PlacedScan, centres_um, coarsest_within, step_of
 from slideconcord.comparison.views.warp import warp_affine, warp_bent
 from slideconcord.errors import RegistrationError
 from slideconcord.slides import Slide
@@ -60,7 +53,7 @@ class WarpedReader:
         to_um = centres_um(self._hub.levels[level].frame, self._hub.mpp)
         matrix = px_matrix(self._scan) @ to_um
         source = slide.levels[coarsest_within(step_of(matrix), self._downsamples)]
-        back = inverted(centres_um(source.frame, slide.mpp)) @ np.diag([*slide.mpp, 1.0])
+        back = inverted(centres_um(source.frame, slide.mpp)) @ scaling(slide.mpp)
 
         def read(part: Box) -> Rgb:
             return slide.pyramid.read_shown(source.index, part)
@@ -70,7 +63,7 @@ class WarpedReader:
             return warp_affine(read, shape, back @ matrix, box, NOT_SCANNED, nearest=False)
 
         def to_source(points: Points) -> Points:
-            return applied(back, self._scan.to_px(applied(to_um, points)))
+            return apply(back, self._scan.to_px(apply(to_um, points)))
 
         return warp_bent(read, shape, to_source, box, NOT_SCANNED, nearest=False)
 
@@ -111,10 +104,4 @@ def require_aligned(scan: PlacedScan) -> None:
 
 def px_matrix(scan: PlacedScan) -> Matrix:
     """Map µm of the hub to level-0 pixel centres of the scan, without the residual field."""
-    return np.diag([*(1 / np.array(scan.slide.mpp)), 1.0]) @ inverted(scan.affine_um)
-
-
-def applied(matrix: Matrix, points: Points) -> Points:
-    """Map points (n, 2)."""
-    moved: Points = points @ matrix[:2, :2].T + matrix[:2, 2]
-    return moved
+    return inverted(scan.affine_um @ scaling(scan.slide.mpp))
