@@ -12,7 +12,7 @@ from slideconcord.errors import ParameterError
 
 CAP_UM = 20.0
 """No node moves a point further."""
-JACOBIAN = (0.98, 1.02)
+JACOBIAN = (0.8, 1.25)
 """How much the field may shrink or stretch an area anywhere."""
 _ROUNDS = 12
 
@@ -49,7 +49,8 @@ class ResidualField:
     @property
     def jacobian(self) -> tuple[float, float]:
         """Smallest and largest factor by which the field changes an area."""
-        return jacobian_of(self.nodes, self.spacing_um)
+        stretch = jacobians(self.nodes, self.spacing_um)
+        return float(stretch.min()), float(stretch.max())
 
     @property
     def largest_um(self) -> float:
@@ -81,12 +82,16 @@ class ResidualField:
         return source
 
 
-def jacobian_of(nodes: NDArray[np.float64], spacing_um: float) -> tuple[float, float]:
-    """Return the smallest and largest change of area; on a bilinear cell it is at a corner."""
+def jacobians(nodes: NDArray[np.float64], spacing_um: float) -> NDArray[np.float64]:
+    """Return the change of area, (4, row, column), at the corners of each bilinear cell.
+
+    Inside a cell it lies between those.
+    """
     down, along = np.diff(nodes, axis=0) / spacing_um, np.diff(nodes, axis=1) / spacing_um
-    determinants = [
-        (1 + d[..., 0]) * (1 + a[..., 1]) - d[..., 1] * a[..., 0]
-        for d in (down[:, :-1], down[:, 1:])
-        for a in (along[:-1], along[1:])
-    ]
-    return float(np.min(determinants)), float(np.max(determinants))
+    return np.stack(
+        [
+            (1 + d[..., 0]) * (1 + a[..., 1]) - d[..., 1] * a[..., 0]
+            for d in (down[:, :-1], down[:, 1:])
+            for a in (along[:-1], along[1:])
+        ]
+    )

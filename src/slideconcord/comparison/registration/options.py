@@ -24,7 +24,7 @@ class Registering:
         },
     )
     most_tiles: int = field(
-        default=1200,
+        default=4000,
         metadata={
             "help": "Tiles compared at fine resolution; more follow smaller fields of a scanner.",
             "min": 40,
@@ -32,7 +32,7 @@ class Registering:
         },
     )
     scale_tolerance: float = field(
-        default=0.02,
+        default=0.025,
         metadata={
             "help": "How far the scans' scales may differ from what their pixel sizes say.",
             "min": 0.001,

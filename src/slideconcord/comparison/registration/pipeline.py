@@ -118,7 +118,7 @@ def _looks(coarse: float, finest: float) -> tuple[Look, Look, Look]:
     """Return how tiles are compared: on the overview, then finer, then as fine as it helps."""
     fine = max(min(FINE_UM, coarse), finest)
     middle = max(min(MIDDLE_UM, coarse), fine)
-    return Look(coarse, 64, 16), Look(middle, 96, 12), Look(fine, 192, 14)
+    return Look(coarse, 64, 16), Look(middle, 96, 12), Look(fine, 96, 14)
 
 
 def _first_pose(

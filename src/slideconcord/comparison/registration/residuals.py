@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from slideconcord.comparison.registration.field import CAP_UM, JACOBIAN, ResidualField, jacobian_of
+from slideconcord.comparison.registration.field import CAP_UM, JACOBIAN, ResidualField, jacobians
 from slideconcord.comparison.registration.fit import (
     Fit,
     distances,
@@ -32,6 +32,8 @@ _SCATTER_UM = 0.1
 _GAIN, _LEAST_GAIN_UM = 0.2, 0.2
 _COARSER = (1, 2, 4)
 _REACH = 2.0
+_AS_GOOD = 1.15
+_SOFTENED, _SLACK = 20, 1e-3
 
 
 def believable(tiles: Tiles, lattice: Lattice, least_ncc: float) -> Bools:
@@ -143,7 +145,7 @@ def choose_field(pairs: Pairs, matrix: Matrix) -> tuple[ResidualField, NDArray[n
     moved = apply(matrix, pairs.source_um)
     before = distances(moved, pairs.target_um)
     fold = (2 * pairs.index[:, 0] + pairs.index[:, 1]) % _FOLDS
-    best, plain = None, _rms(before)
+    plain, unseen = _rms(before), {}
     for coarser in _COARSER:
         off = np.full(len(pairs), np.nan)
         for k in range(_FOLDS):
@@ -151,13 +153,15 @@ def choose_field(pairs: Pairs, matrix: Matrix) -> tuple[ResidualField, NDArray[n
             trained = _field(pairs.part(~left), moved[~left], coarser)
             if trained is not None:
                 off[left] = distances(trained.apply(moved[left]), pairs.target_um[left])
-        gain = plain - _rms(off)
-        if gain >= max(_GAIN * plain, _LEAST_GAIN_UM) and (best is None or _rms(off) < best[0]):
-            best = (_rms(off), coarser, off)
-    if best is None:
+        if plain - _rms(off) >= max(_GAIN * plain, _LEAST_GAIN_UM):
+            unseen[coarser] = off
+    if not unseen:
         return None
-    field = _field(pairs, moved, best[1])
-    return None if field is None else (field, best[2])
+    least = min(_rms(off) for off in unseen.values())
+    # the finest of those about as good: in use, tissue is nearer to a tile than left-out tiles are
+    coarser = min(c for c, off in unseen.items() if _rms(off) <= _AS_GOOD * least)
+    field = _field(pairs, moved, coarser)
+    return None if field is None else (field, unseen[coarser])
 
 
 def _field(pairs: Pairs, moved: Points, coarser: int) -> ResidualField | None:
@@ -172,11 +176,24 @@ def _field(pairs: Pairs, moved: Points, coarser: int) -> ResidualField | None:
     nodes = _spread(nodes, known)
     spacing = pairs.spacing_um * coarser
     first = np.array(pairs.origin_um) + (low * coarser + (coarser - 1) / 2) * pairs.spacing_um
-    nodes = np.round(nodes, 4)
-    least, most = jacobian_of(nodes, spacing)
-    if not JACOBIAN[0] <= least <= most <= JACOBIAN[1]:
+    tamed = _tamed(nodes, spacing)
+    if tamed is None:
         return None
-    return ResidualField((float(first[0]), float(first[1])), spacing, nodes)
+    return ResidualField((float(first[0]), float(first[1])), spacing, np.round(tamed, 4))
+
+
+def _tamed(nodes: NDArray[np.float64], spacing_um: float) -> NDArray[np.float64] | None:
+    """Soften nodes where the field would stretch tissue too much; None where that is not enough."""
+    for _ in range(_SOFTENED):
+        stretch = jacobians(nodes, spacing_um)
+        wild = (stretch.min(0) < JACOBIAN[0] + _SLACK) | (stretch.max(0) > JACOBIAN[1] - _SLACK)
+        if not wild.any():
+            return nodes
+        # the four corners of each cell that is too steep
+        corners = ndimage.binary_dilation(np.pad(wild, ((0, 1), (0, 1))), np.ones((2, 2)), origin=-1)
+        mean = ndimage.uniform_filter(nodes, (3, 3, 1), mode="constant")
+        nodes = np.where(corners[..., None], mean, nodes)
+    return None
 
 
 def _medians(
