@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from slideconcord.comparison.registration.planes import Matrix, affine_of, scaling
 from slideconcord.comparison.registration.value import Quality, Registration, Scan, Status
 from slideconcord.provenance import record
@@ -24,48 +26,44 @@ class RegistrationStep:
     total: int
 
 
-def finish(
-    moving: Slide,
-    fixed: Slide,
-    method: str,
-    matrix: Matrix,
-    verdict: tuple[Status, str],
-    quality: Quality,
-    options: Registering,
-    field: ResidualField | None = None,
-    **facts: Any,
-) -> Registration:
-    """Return the registration of a map from µm of the moving scan to µm of the fixed one."""
-    status, reason = verdict
-    return Registration(
-        Scan.of(moving),
-        Scan.of(fixed),
-        affine_of(matrix @ scaling(moving.mpp)),
-        status,
-        reason,
-        method,
-        field,
-        quality,
-        record(
-            method=method,
-            options=asdict(options),
-            readers=[moving.info.format, fixed.info.format],
-            mpp_sources=[moving.mpp_source, fixed.mpp_source],
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What every registration of two scans records, however it ends."""
+
+    moving: Slide
+    fixed: Slide
+    method: str
+    options: Registering
+
+    def finish(
+        self,
+        matrix: Matrix,
+        verdict: tuple[Status, str],
+        quality: Quality,
+        field: ResidualField | None = None,
+        **facts: Any,
+    ) -> Registration:
+        """Return the registration of a map from µm of the moving scan to µm of the fixed one."""
+        status, reason = verdict
+        made_from = record(
+            method=self.method,
+            options=asdict(self.options),
+            readers=[self.moving.info.format, self.fixed.info.format],
+            mpp_sources=[self.moving.mpp_source, self.fixed.mpp_source],
             **facts,
-        ),
-    )
+        )
+        return Registration(
+            moving=Scan.of(self.moving),
+            fixed=Scan.of(self.fixed),
+            affine=affine_of(matrix @ scaling(self.moving.mpp)),
+            status=status,
+            reason=reason,
+            method=self.method,
+            field=field,
+            quality=quality,
+            provenance=made_from,
+        )
 
-
-def give_up(
-    moving: Slide,
-    fixed: Slide,
-    method: str,
-    reason: str,
-    options: Registering,
-    quality: Quality | None = None,
-) -> Registration:
-    """Return a failed registration; its affine says no more than the two pixel sizes."""
-    import numpy as np
-
-    verdict: tuple[Status, str] = ("failed", reason)
-    return finish(moving, fixed, method, np.eye(3), verdict, quality or Quality(), options)
+    def fail(self, reason: str, quality: Quality | None = None) -> Registration:
+        """Return a failed registration; its affine says no more than the two pixel sizes."""
+        return self.finish(np.eye(3), ("failed", reason), quality or Quality())

@@ -23,6 +23,7 @@ from slideconcord.comparison.registration.planes import Matrix, Points, apply
 from slideconcord.comparison.registration.tiles import Tiles
 
 Bools = NDArray[np.bool_]
+Errors = NDArray[np.float64]
 LEAST_NCC, LEAST_MARGIN = 0.35, 0.05
 STRAY_UM = 3.0
 """A tile that differs this much more than its neighbours do among themselves is not believed."""

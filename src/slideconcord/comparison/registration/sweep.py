@@ -11,34 +11,44 @@ from numpy.typing import NDArray
 
 from slideconcord.comparison.registration.features import Guess
 from slideconcord.comparison.registration.planes import Matrix, inverted, shifting, turning
-from slideconcord.comparison.registration.signal import Overview, Signal
+from slideconcord.comparison.registration.signal import OD_CAP, Overview, Signal
 
-_SIDE_PX = 256
+_SIDE_PX = 160
 _STEP_DEG = 4.0
 _FINE_DEG = (2.0, 1.0, 0.5, 0.25)
-_KEPT = 3
+_KEPT = 2
+SOFT_OD = 0.12
+"""Capped here, density is little more than where tissue is, whatever its stain."""
 
 
 def guesses_by_sweep(
     moving: Overview, fixed: Overview, *, mirrored: bool = False
 ) -> Iterator[Guess]:
-    """Yield the best poses over all turns, best first; scale is what the pixel sizes say."""
+    """Yield the best poses over all turns; scale is what the pixel sizes say.
+
+    First by density, then by where tissue is, which other stains share.
+    """
     shrink = max(max(moving.density.shape), max(fixed.density.shape)) / _SIDE_PX
+    for cap in (OD_CAP, SOFT_OD):
+        small_moving, from_moving = _small(moving, shrink, cap)
+        small_fixed, from_fixed = _small(fixed, shrink, cap)
+        if mirrored:
+            small_moving = np.ascontiguousarray(small_moving[:, ::-1])
+            flip = np.diag([1.0, -1.0, 1.0])
+            flip[1, 2] = small_moving.shape[1] - 1
+            from_moving = from_moving @ flip
+        for found in _best_maps(small_moving, small_fixed):
+            yield Guess(from_fixed @ found @ inverted(from_moving), 0, "sweep")
+
+
+def _best_maps(moving: Signal, fixed: Signal) -> Iterator[Matrix]:
+    """Yield the maps of pixels, turns and shifts, under which two pictures correlate best."""
     side = 2 * _SIDE_PX
-    small_moving, from_moving = _small(moving, shrink)
-    small_fixed, from_fixed = _small(fixed, shrink)
-    if mirrored:
-        small_moving = np.ascontiguousarray(small_moving[:, ::-1])
-        flip = np.diag([1.0, -1.0, 1.0])
-        flip[1, 2] = small_moving.shape[1] - 1
-        from_moving = from_moving @ flip
-    spectrum = np.conj(np.fft.rfft2(_standard(small_fixed), (side, side)))
+    spectrum = np.conj(np.fft.rfft2(_standard(fixed), (side, side)))
     turns = np.arange(0, 360, _STEP_DEG)
-    scored = [(*_best_shift(small_moving, turn, spectrum, side), turn) for turn in turns]
-    kept = sorted(scored, key=lambda s: -s[0])[:_KEPT]
-    for score, _, turn in kept:
-        found = _finer(small_moving, score, turn, spectrum, side)
-        yield Guess(from_fixed @ found @ inverted(from_moving), 0, "sweep")
+    scored = [(_best_shift(moving, turn, spectrum, side)[0], float(turn)) for turn in turns]
+    for score, turn in sorted(scored, reverse=True)[:_KEPT]:
+        yield _finer(moving, score, turn, spectrum, side)
 
 
 def _finer(
@@ -52,9 +62,9 @@ def _finer(
     return _best_shift(moving, best[1], spectrum, side)[1]
 
 
-def _small(overview: Overview, shrink: float) -> tuple[Signal, Matrix]:
+def _small(overview: Overview, shrink: float, cap: float) -> tuple[Signal, Matrix]:
     """Return a small picture, and the map from its pixel centres to µm."""
-    density = cv2.GaussianBlur(overview.density, (0, 0), max(0.5 * shrink, 0.5))
+    density = cv2.GaussianBlur(np.minimum(overview.density, cap), (0, 0), max(0.5 * shrink, 0.5))
     height, width = (max(round(side / shrink), 8) for side in density.shape)
     small = cv2.resize(density, (width, height), interpolation=cv2.INTER_AREA)
     fy, fx = density.shape[0] / height, density.shape[1] / width

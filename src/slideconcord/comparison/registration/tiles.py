@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from slideconcord.comparison.registration.planes import Matrix, Points, apply, inverted
+from slideconcord.comparison.registration.planes import Matrix, Points, apply, inverted, pose_of
 from slideconcord.comparison.registration.signal import Signal, density_of, grid_to_um
 from slideconcord.comparison.registration.sweep import xy_matrix
 from slideconcord.geometry import Box
@@ -63,6 +63,10 @@ class Side:
 
     slide: Slide
     white: float
+
+    def mpp_like(self, mpp: float, matrix: Matrix) -> float:
+        """Return the pixel size whose pixels, under a map of µm, are as large as ``mpp``."""
+        return max(mpp / pose_of(matrix).scale, *self.slide.mpp)
 
     def read(self, box: Box, mpp: float) -> Signal:
         """Return the density of a box of the grid at ``mpp``; damaged tiles are glass."""
@@ -133,12 +137,13 @@ def patches(
     # from pixels of the window to pixels of the moving scan's grid
     from_window = fixed_um.copy()
     from_window[:2, 2] += (start - look.search_px) * mpp
-    back = inverted(grid_to_um(moving.slide, mpp, none)) @ inverted(matrix) @ from_window
+    moving_mpp = moving.mpp_like(mpp, matrix)
+    back = inverted(grid_to_um(moving.slide, moving_mpp, none)) @ inverted(matrix) @ from_window
     side = 2 * reach
     corners = apply(back, np.array([[0, 0], [0, side], [side, 0], [side, side]], np.float64))
     low = np.floor(corners.min(0)).astype(int) - _MARGIN_PX
     high = np.ceil(corners.max(0)).astype(int) + _MARGIN_PX
-    source = moving.read(Box(int(low[0]), int(low[1]), *(int(v) for v in high - low)), mpp)
+    source = moving.read(Box(int(low[0]), int(low[1]), *(int(v) for v in high - low)), moving_mpp)
     back[:2, 2] -= low
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     window = cv2.warpAffine(source, xy_matrix(back), (side, side), flags=flags)

@@ -1,0 +1,81 @@
+"""The first pose: guesses, each put to the test by tiles of the overview."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+from slideconcord.comparison.registration.features import Guess, find_features, guess_by_features
+from slideconcord.comparison.registration.judge import wrong_scale
+from slideconcord.comparison.registration.loose import loose_fit
+from slideconcord.comparison.registration.options import Registering
+from slideconcord.comparison.registration.outcome import RegistrationStep
+from slideconcord.comparison.registration.planes import Matrix, pose_of
+from slideconcord.comparison.registration.residuals import choose_affine
+from slideconcord.comparison.registration.rounds import Both, measure_round
+from slideconcord.comparison.registration.sweep import guesses_by_sweep
+from slideconcord.comparison.registration.tiles import Look
+from slideconcord.comparison.registration.value import Quality
+
+_TILES, _ROUNDS = 150, 2
+LEAST_PAIRS = 8
+_LEAST_PASSED = 0.2
+_LOOSE_GUESSES = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FirstPose:
+    """Where to begin, in µm; ``quality`` is set where only a loose likeness was found."""
+
+    matrix: Matrix
+    guess: Guess
+    quality: Quality | None = None
+
+
+def find_pose(
+    both: Both, look: Look, options: Registering
+) -> Generator[RegistrationStep, None, FirstPose | str]:
+    """Return the first guess that tiles confirm, refined; or, in words, why there is none."""
+    beyond, doubted = None, []
+    for guess in _guesses(both, options):
+        yield RegistrationStep("pose", 0, 1)
+        if abs((scale := pose_of(guess.matrix).scale) - 1) > options.scale_tolerance:
+            beyond = beyond or wrong_scale(scale)
+            continue
+        matrix = yield from _confirmed(both, guess.matrix, look)
+        if matrix is not None:
+            return FirstPose(matrix, guess)
+        doubted.append(guess)
+    if beyond is not None:
+        return beyond
+    for guess in [g for g in doubted if not pose_of(g.matrix).mirrored][:_LOOSE_GUESSES]:
+        found = yield from loose_fit(both, guess.matrix, look, options.seed)
+        if found is not None:
+            return FirstPose(found[0], guess, found[1])
+    return "No pose was found under which the two scans look alike: it seems to be other tissue."
+
+
+def _guesses(both: Both, options: Registering) -> Iterator[Guess]:
+    """Yield poses to try: by features, by trying every turn, then the same of the mirror image."""
+    features = find_features(both.fixed_view)
+    views = both.moving_view, both.fixed_view
+    for mirrored in (False, True):
+        guess = guess_by_features(*views, features, options.seed, mirrored=mirrored)
+        if guess is not None:
+            yield guess
+        yield from guesses_by_sweep(*views, mirrored=mirrored)
+
+
+def _confirmed(
+    both: Both, matrix: Matrix, look: Look
+) -> Generator[RegistrationStep, None, Matrix | None]:
+    """Return the refined map; None where too few tiles find their place under it."""
+    for _ in range(_ROUNDS):
+        tried = yield from measure_round(both, matrix, look, _TILES)
+        if tried is None:
+            return None
+        pairs = tried.pairs()
+        if len(pairs) < max(LEAST_PAIRS, _LEAST_PASSED * tried.textured):
+            return None
+        matrix = choose_affine(pairs)[0]
+    return matrix
