@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from slideconcord.comparison.registration.options import Registering
@@ -59,11 +60,13 @@ def _failures(quality: Quality, pose: Pose, options: Registering) -> Iterator[st
 def _doubts(quality: Quality, pose: Pose) -> Iterator[str]:
     if pose.mirrored:
         yield "One scan is the mirror image of the other: the glass was scanned upside down."
-    if quality.overlap < LEAST_OVERLAP:
+    if not quality.overlap >= LEAST_OVERLAP:
         yield f"Only {quality.overlap:.0%} of the tissue is on both scans."
-    if quality.coverage < LEAST_COVERAGE:
+    if not quality.coverage >= LEAST_COVERAGE:
         yield f"Only {quality.coverage:.0%} of the common tissue could be compared closely."
-    if quality.residual_p90_um > MOST_P90_UM:
+    if math.isnan(quality.residual_p90_um):
+        yield "Too few tiles found their place to measure how far others are off."
+    elif quality.residual_p90_um > MOST_P90_UM:
         yield (
             f"A tenth of the tissue lies more than {quality.residual_p90_um:.1f} µm off "
             f"(at most {MOST_P90_UM:g} µm is ok): the two may not be the same section."

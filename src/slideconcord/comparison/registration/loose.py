@@ -33,7 +33,7 @@ def loose_fit(
     both: Both, matrix: Matrix, look: Look, seed: int
 ) -> Generator[RegistrationStep, None, tuple[Matrix, Quality] | None]:
     """Return an affine map that many tiles agree on, first from afar, then nearer; or None."""
-    for each in (Look(2 * look.mpp, 64, 20), Look(look.mpp, 64, 12)):
+    for each in (Look(2 * look.mpp, 64, 20), Look(2 * look.mpp, 48, 10)):
         tried = yield from measure_round(both, matrix, each, _TILES, apart=0.5)
         found = None if tried is None else _consensus(tried, _NEAR_PX * each.mpp, seed)
         if tried is None or found is None:

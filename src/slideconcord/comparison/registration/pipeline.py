@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -56,8 +57,9 @@ def _register(attempt: Attempt, moving: Slide, fixed: Slide) -> Steps:
     if isinstance(start, str):
         return attempt.fail(start)
     if start.quality is not None:
-        verdict, facts = ("coarse", loose.REASON), {"pose_from": start.guess.source}
-        return attempt.finish(start.matrix, verdict, start.quality, **facts)
+        return attempt.finish(
+            start.matrix, ("coarse", loose.REASON), start.quality, pose_from=start.guess.source
+        )
     return (yield from _refine(attempt, both, start, looks))
 
 
@@ -98,10 +100,15 @@ def _quality(
         accepted=accepted,
         coverage=accepted / len(last.tiles.ncc),
         overlap=overlap,
-        residual_p50_um=float(np.nanmedian(unseen)),
-        residual_p90_um=float(np.nanpercentile(unseen, 90)),
-        affine_p50_um=float(np.nanmedian(errors)),
-        affine_p90_um=float(np.nanpercentile(errors, 90)),
+        residual_p50_um=_percentile(unseen, 50),
+        residual_p90_um=_percentile(unseen, 90),
+        affine_p50_um=_percentile(errors, 50),
+        affine_p90_um=_percentile(errors, 90),
         ncc=float(np.nanmedian(last.tiles.ncc)),
         ncc_null=last.null,
     )
+
+
+def _percentile(errors: Errors, percent: float) -> float:
+    known = errors[np.isfinite(errors)]
+    return float(np.percentile(known, percent)) if len(known) else math.nan

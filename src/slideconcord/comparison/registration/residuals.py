@@ -24,7 +24,10 @@ from slideconcord.comparison.registration.tiles import Tiles
 
 Bools = NDArray[np.bool_]
 Errors = NDArray[np.float64]
-LEAST_NCC, LEAST_MARGIN = 0.35, 0.05
+LEAST_NCC, MOST_NEEDED_NCC = 0.35, 0.6
+"""A tile must correlate as well as the null does, but no less than the one nor more than the other."""
+LEAST_MARGIN = 0.05
+"""By so much its peak must top the next one."""
 STRAY_UM = 3.0
 """A tile that differs this much more than its neighbours do among themselves is not believed."""
 _FOLDS = 5
@@ -33,6 +36,7 @@ _SCATTER_UM = 0.1
 _GAIN, _LEAST_GAIN_UM = 0.2, 0.2
 _COARSER = (1, 2, 4)
 _REACH = 2.0
+_NARROWEST = 0.1
 _AS_GOOD = 1.15
 _SOFTENED, _SLACK = 20, 1e-3
 
@@ -123,11 +127,20 @@ def _spatial_folds(index: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def choose_affine(pairs: Pairs) -> tuple[Matrix, str, NDArray[np.float64]]:
     """Return a similarity, or an affine where unseen tiles lie better with it; and their errors."""
-    fits: dict[str, Fit] = {"similarity": fit_similarity, "affine": fit_affine}
+    fits: dict[str, Fit] = {"similarity": fit_similarity}
+    if _spans(pairs):
+        fits["affine"] = fit_affine
     errors = {name: held_out(fit, pairs) for name, fit in fits.items()}
-    name = "affine" if _rms(errors["affine"]) < _rms(errors["similarity"]) else "similarity"
+    name = min(errors, key=lambda name: _rms(errors[name]))
     matrix = fit_robustly(fits[name], pairs.source_um, pairs.target_um, _SCATTER_UM)
     return matrix, name, errors[name]
+
+
+def _spans(pairs: Pairs) -> bool:
+    """Tell whether pairs lie wide enough both ways: a strip of tissue says nothing of shear."""
+    centred = pairs.target_um - pairs.target_um.mean(0)
+    wide, narrow = np.linalg.svd(centred, compute_uv=False) / math.sqrt(len(pairs))
+    return bool(narrow > max(_NARROWEST * wide, 2 * pairs.spacing_um))
 
 
 def _rms(values: NDArray[np.float64]) -> float:
@@ -191,7 +204,9 @@ def _tamed(nodes: NDArray[np.float64], spacing_um: float) -> NDArray[np.float64]
         if not wild.any():
             return nodes
         # the four corners of each cell that is too steep
-        corners = ndimage.binary_dilation(np.pad(wild, ((0, 1), (0, 1))), np.ones((2, 2)), origin=-1)
+        corners = ndimage.binary_dilation(
+            np.pad(wild, ((0, 1), (0, 1))), np.ones((2, 2)), origin=-1
+        )
         mean = ndimage.uniform_filter(nodes, (3, 3, 1), mode="constant")
         nodes = np.where(corners[..., None], mean, nodes)
     return None

@@ -10,7 +10,12 @@ import numpy as np
 from slideconcord.comparison.registration.lattice import Lattice, common_tissue, lattice_over
 from slideconcord.comparison.registration.outcome import RegistrationStep
 from slideconcord.comparison.registration.planes import Matrix, Points, apply, inverted
-from slideconcord.comparison.registration.residuals import LEAST_NCC, Pairs, believable
+from slideconcord.comparison.registration.residuals import (
+    LEAST_NCC,
+    MOST_NEEDED_NCC,
+    Pairs,
+    believable,
+)
 from slideconcord.comparison.registration.signal import Bools, Overview
 from slideconcord.comparison.registration.tiles import Look, Side, Tiles, joined, measure_tiles
 
@@ -47,8 +52,8 @@ class Round:
     def pairs(self, good: Bools | None = None) -> Pairs:
         """Return the tiles to believe, or those that are ``good``."""
         if good is None:
-            null = self.null if self.null < 1 else 0.0
-            good = believable(self.tiles, self.lattice, max(LEAST_NCC, null))
+            least = min(max(LEAST_NCC, self.null), MOST_NEEDED_NCC)
+            good = believable(self.tiles, self.lattice, least)
         return Pairs(
             self.source_um[good],
             self.tiles.at_um[good],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from skimage.filters import threshold_otsu
 
 from slideconcord.comparison.registration.planes import Matrix
 from slideconcord.geometry import Box
@@ -16,10 +17,13 @@ Signal = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 OD_CAP = 1.2
 """Darker is pen, fold or dust; it must not outweigh tissue."""
-TISSUE_OD = 0.04
-"""Mean optical density over the glass, after a blur, from which a pixel may be tissue."""
+FAINTEST_OD, SUREST_OD = 0.008, 0.04
+"""Blurred density from which a pixel may be tissue: Otsu's threshold, kept between these two.
+
+Lower is uneven light on bare glass; higher would lose pale tissue beside dark.
+"""
 _COARSEST_UM, _OVERVIEW_PX = 8.0, 1500
-_BLUR_UM = 12.0
+_BLUR_UM, _BLUR_PX = 12.0, 4.0
 _LEAST_SHARE = 0.002
 
 
@@ -88,6 +92,7 @@ def density_of(rgb: NDArray[np.uint8], white: float) -> Signal:
 
 def rough_tissue(density: Signal, mpp: float) -> Bools:
     """Return where tissue probably is, (y, x); all False on a blank slide."""
-    smooth = cv2.GaussianBlur(density, (0, 0), max(_BLUR_UM / mpp, 1.0))
-    found = smooth > TISSUE_OD
+    smooth = cv2.GaussianBlur(density, (0, 0), max(_BLUR_UM / mpp, _BLUR_PX))
+    split = float(threshold_otsu(smooth)) if smooth.max() > smooth.min() else 0.0
+    found = smooth > min(max(split, FAINTEST_OD), SUREST_OD)
     return found if found.mean() > _LEAST_SHARE else np.zeros_like(found)
