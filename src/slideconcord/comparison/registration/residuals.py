@@ -25,7 +25,7 @@ from slideconcord.comparison.registration.tiles import Tiles
 Bools = NDArray[np.bool_]
 Errors = NDArray[np.float64]
 LEAST_NCC, MOST_NEEDED_NCC = 0.35, 0.6
-"""A tile must correlate as well as the null does, but no less than the one nor more than the other."""
+"""A tile must correlate as well as the null; at least this, and at most that is asked."""
 LEAST_MARGIN = 0.05
 """By so much its peak must top the next one."""
 STRAY_UM = 3.0
