@@ -30,6 +30,8 @@ _HOME = {
     "exact_mask": "segmentation.exact",
     "Mask": "segmentation.mask",
     "open_mask": "segmentation.mask",
+    "find_tissue": "segmentation.tissue",
+    "TissueOptions": "slides.tissue",
     "find_regions": "segmentation.regions",
     "compare_masks": "comparison.compare",
     "Scores": "comparison.compare",
