@@ -11,22 +11,20 @@ import numpy as np
 import pytest
 
 from slideconcord.comparison.appearance import (
+    PatchFacts,
     PlacedScan,
+    Region,
     Sampling,
+    ScanFacts,
     ScannerCase,
     analyse_scanners,
+    analysis_of,
     choose_regions,
+    measure_patches,
     read_patch,
     write_analysis,
 )
-from slideconcord.comparison.appearance.analysis import (
-    PatchFacts,
-    ScanFacts,
-    analysis_of,
-    measure_patches,
-)
 from slideconcord.comparison.appearance.plots import appearance_plot, sharpness_plot
-from slideconcord.comparison.appearance.sampler import Region
 from slideconcord.comparison.cohort import summarise
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box, Mpp
@@ -244,7 +242,9 @@ def test_the_files_hold_the_tables_and_what_they_were_made_from(analysis, tmp_pa
     with (tmp_path / "patches.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 9
-    assert {row["red_mean_difference"] for row in rows if row["scanner"] == "virtual-AT2"} == {"0.0"}
+    assert {row["red_mean_difference"] for row in rows if row["scanner"] == "virtual-AT2"} == {
+        "0.0"
+    }
     told = json.loads((tmp_path / "analysis.json").read_text())
     assert told["reference"] == "virtual-AT2"
     assert told["sampling"]["side_um"] == 150.0

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 # Of ImageNet, as every published ResNet-50 wants it.
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_MEAN = np.array((0.485, 0.456, 0.406), np.float32)
+_DEVIATION = np.array((0.229, 0.224, 0.225), np.float32)
 FEATURES = 2048
 _SEED = 0
 
@@ -40,7 +41,7 @@ class ResNet50:
             raise ParameterError(
                 f"ResNet-50 wants (y, x, 3) of at least 32 px a side, not {rgb.shape}."
             )
-        scaled = (rgb.astype(np.float32) / 255 - np.float32(_MEAN)) / np.float32(_DEVIATION)
+        scaled = (rgb.astype(np.float32) / 255 - _MEAN) / _DEVIATION
         with torch.inference_mode():
             found = self._network(torch.from_numpy(scaled.transpose(2, 0, 1)[None].copy()))
         return np.asarray(found[0].numpy(), np.float32)

@@ -11,11 +11,15 @@ from typing import Any
 
 _HOME = {
     "analyse_scanners": "analysis",
-    "measure_patches": "analysis",
+    "measure_patches": "measure",
+    "analysis_of": "analysis",
     "ScannerAnalysis": "analysis",
+    "PatchFacts": "measure",
+    "ScanFacts": "measure",
     "ScannerCase": "sampler",
     "PlacedScan": "sampler",
     "Sampling": "sampler",
+    "Region": "sampler",
     "choose_regions": "sampler",
     "read_patch": "patches",
     "white_point": "colour",

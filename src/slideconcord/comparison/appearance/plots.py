@@ -69,6 +69,7 @@ def _draw_clouds(axes: Axes, clouds: Mapping[str, Reals]) -> None:
         kept = points[np.isfinite(points).all(1)]
         axes.plot(*kept.T, ".", color=colour, ms=3, alpha=0.6)
         _contour(axes, kept, colour)
+    axes.margins(0.08)
     axes.tick_params(labelsize=7)
 
 

@@ -123,7 +123,8 @@ def choose_regions(case: ScannerCase, sampling: Sampling | None = None) -> tuple
     sampling = sampling or Sampling()
     chosen: list[Region] = []
     for place in _candidates(case.tissue, sampling):
-        region = Region(len(chosen), *place, sampling.side_um, _share(case.tissue, *place, sampling))
+        share = _share(case.tissue, *place, sampling.side_um)
+        region = Region(len(chosen), *place, sampling.side_um, share)
         if region.tissue < sampling.min_tissue or not all(map(region.apart_from, chosen)):
             continue
         if all(_holds(scan, region) for scan in case.scans):
@@ -149,12 +150,12 @@ def _candidates(tissue: Mask, sampling: Sampling) -> Iterator[tuple[float, float
         yield float(rows[index // len(columns)]), float(columns[index % len(columns)])
 
 
-def _share(tissue: Mask, y_um: float, x_um: float, sampling: Sampling) -> float:
+def _share(tissue: Mask, y_um: float, x_um: float, side_um: float) -> float:
     """Return the share of tissue in a square of the hub's µm."""
     top, left = tissue.frame.translate_um(tissue.slide_mpp)
     y, x = round((y_um - top) / tissue.mpp.y), round((x_um - left) / tissue.mpp.x)
-    height = max(round(sampling.side_um / tissue.mpp.y), 1)
-    width = max(round(sampling.side_um / tissue.mpp.x), 1)
+    height = max(round(side_um / tissue.mpp.y), 1)
+    width = max(round(side_um / tissue.mpp.x), 1)
     inside = np.asarray(tissue.array[y : y + height, x : x + width])
     return float(np.count_nonzero(inside)) / (height * width)
 
