@@ -58,7 +58,7 @@ def gate(model, monkeypatch):
         gate.wait(5)
         return answer(tiles)
 
-    monkeypatch.setattr(model, "on", lambda *_, **__: model)
+    monkeypatch.setattr(model, "on", lambda *_: model)
     monkeypatch.setattr(model, "begin_batch", slow)
     yield gate
     gate.set()

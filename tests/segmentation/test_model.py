@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -375,6 +376,56 @@ def test_bf16_is_near_fp32(folder: Path):
     rough = exact.on(precision="bf16")
     assert (exact.precision, rough.precision) == ("fp32", "bf16")
     assert 0 < np.abs(exact(tile) - rough(tile)).max() < 0.1
+
+
+def test_openvino_answers_as_pytorch_does(folder: Path):
+    pytest.importorskip("openvino")
+    tiles = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    model = load_model(folder, device="cpu", precision="fp32")
+    other = model.on(engine="openvino", precision="fp32")
+    assert (other.engine, other.precision) == ("openvino", "fp32")
+    first = other.predict_batch(tiles)
+    np.testing.assert_allclose(first, model.predict_batch(tiles), atol=1e-4)
+    other.predict_batch(tiles[::-1])
+    np.testing.assert_array_equal(other.predict_batch(tiles), first)
+
+
+def test_a_network_is_compiled_for_tiles_of_one_shape(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[dict[str, bool]] = []
+    monkeypatch.setattr(torch, "compile", lambda module, **how: asked.append(how) or module)
+    model = load_model(folder, device="cpu", precision="fp32")
+    tile = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    fused = model.on(engine="compile", precision="fp32")
+    np.testing.assert_array_equal(fused(tile), model(tile))
+    assert asked == [{"dynamic": False}]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_a_gpu_answers_as_the_cpu_does_with_many_batches_under_way(folder: Path):
+    slow = load_model(folder, device="cpu", precision="fp32")
+    fast = load_model(folder, device="cuda", precision="fp32")
+    tiles = np.random.default_rng(0).integers(0, 256, (6, 2, 256, 256, 3), dtype=np.uint8)
+    begun = [fast.begin_batch(batch) for batch in tiles]
+    for finish, batch in zip(begun, tiles, strict=True):
+        off = np.abs(finish().astype(int) - slow.quantise_batch(batch))
+        assert off.max() <= 1
+
+
+def test_openvino_that_is_not_installed_says_how_to_get_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(ModelError, match=r"pip install 'slideconcord\[openvino\]'"):
+        load_model(folder, device="cpu").on(engine="openvino")
+
+
+def test_an_engine_that_nobody_knows_is_refused(folder: Path):
+    with pytest.raises(
+        ParameterError, match=r"engine='steam' is not known\. Choose eager, compile"
+    ):
+        load_model(folder, device="cpu").on(engine="steam")
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ class Runner(Protocol):
     @property
     def precision(self) -> str: ...
     @property
-    def compiled(self) -> bool: ...
-    def moved(self, device: str, precision: str, /, *, compiled: bool) -> Runner: ...
+    def engine(self) -> str: ...
+    def moved(self, device: str, precision: str, engine: str, /) -> Runner: ...
     def probabilities(self, tiles: Tiles) -> NDArray[np.float32]: ...
     def begin(self, tiles: Tiles) -> Callable[[], NDArray[np.uint8]]: ...
 
@@ -53,12 +53,12 @@ class FunctionRunner:
 
     device = "cpu"
     precision = "fp32"
-    compiled = False
+    engine = "eager"
 
     def __init__(self, function: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None:
         self._function = function
 
-    def moved(self, device: str, precision: str, *, compiled: bool = False) -> FunctionRunner:
+    def moved(self, device: str, precision: str, engine: str) -> FunctionRunner:
         return self
 
     def probabilities(self, tiles: Tiles) -> NDArray[np.float32]:
@@ -116,16 +116,16 @@ class Model:
         return self._runner.precision
 
     @property
-    def compiled(self) -> bool:
-        """Whether ``torch.compile`` fused the network."""
-        return self._runner.compiled
+    def engine(self) -> str:
+        """What executes the network's layers: see `PredictOptions`."""
+        return self._runner.engine
 
-    def on(self, device: str = "auto", precision: str = "auto", *, compiled: bool = False) -> Model:
-        """Return the model on another device, or compiled; the defaults keep it as it is."""
-        if device == precision == "auto" and compiled in (False, self.compiled):
+    def on(self, device: str = "auto", precision: str = "auto", engine: str = "eager") -> Model:
+        """Return the model on another device or by another engine; defaults keep it as it is."""
+        if device == precision == "auto" and engine in ("eager", self.engine):
             return self
         device = self.device if device == "auto" else device
-        return Model(self.spec, self._runner.moved(device, precision, compiled=compiled))
+        return Model(self.spec, self._runner.moved(device, precision, engine))
 
     def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return probabilities (class, y, x) float32 of an image (y, x, 3) uint8.

@@ -58,11 +58,13 @@ class PredictOptions:
             choices=("auto", "fp32", "bf16", "fp16"),
         ),
     )
-    compile: bool = field(
-        default=False,
+    engine: str = field(
+        default="eager",
         metadata=_help(
-            "Fuse the network with torch.compile: minutes before the first tile, then faster. "
-            "Worth it for many tiles on a GPU."
+            "What executes the network: eager (PyTorch as it is), compile (PyTorch fuses it: "
+            "minutes before the first tile, worth it for many tiles on a GPU), openvino (on a "
+            "CPU, when it is installed).",
+            choices=("eager", "compile", "openvino"),
         ),
     )
     readers: int | None = field(

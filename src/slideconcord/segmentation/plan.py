@@ -53,8 +53,8 @@ class Plan:
             "precision": self.model.precision,
             "slide_mpp": list(self.slide.mpp),
             "slide_colour": self.slide.colour,
-            # Fusing rounds otherwise.
-            **({"compiled": True} if self.model.compiled else {}),
+            # Others round otherwise.
+            **({} if self.model.engine == "eager" else {"engine": self.model.engine}),
         }
 
     @cached_property
@@ -80,7 +80,7 @@ def plan_run(slide: Slide, model: Model, options: PredictOptions) -> Plan:
     ModelError
         When the device asked for is not there.
     """
-    model = model.on(options.device, options.precision, compiled=options.compile)
+    model = model.on(options.device, options.precision, options.engine)
     mpp = _map_mpp(slide, model)
     box_px = _map_box(slide, mpp, options)
     tile_px = options.tile_px or model.spec.tile_px

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from slideconcord.errors import ModelError, ModelMemoryError
 from slideconcord.segmentation.device import choose_device, choose_precision, is_out_of_memory
+from slideconcord.segmentation.engines import run_by
 from slideconcord.segmentation.folding import folded
 from slideconcord.segmentation.standardise import Standardise
 from slideconcord.segmentation.transfer import Finish, Transfer
@@ -33,9 +34,8 @@ class TorchRunner:
         The network, which this runner takes over, and what it is.
     device, precision
         See `choose_device` and `choose_precision`.
-    compiled
-        Whether ``torch.compile`` fuses it. That takes minutes at the first tile of each batch
-        size and pays off only after many tiles.
+    engine
+        What executes its layers: see `run_by`.
     """
 
     def __init__(
@@ -44,8 +44,7 @@ class TorchRunner:
         spec: ModelSpec,
         device: str = "auto",
         precision: str = "auto",
-        *,
-        compiled: bool = False,
+        engine: str = "eager",
     ) -> None:
         import torch
 
@@ -53,26 +52,25 @@ class TorchRunner:
         self._device = choose_device(device)
         self.device = str(self._device)
         self.precision: str = choose_precision(self._device, precision)
-        self.compiled = compiled
+        self.engine = engine
         try:
             module = folded(module).eval().requires_grad_(False)
             self.module: Any = module.to(self._device)
             self.module.to(memory_format=torch.channels_last)
         except RuntimeError as error:
             raise self._too_large(error, "the network itself does") from error
-        # Tiles of a run all have one shape, so each batch size is compiled once.
-        self._network: Any = torch.compile(module, dynamic=False) if compiled else module
+        self._network = run_by(self.module, engine, self._device.type, self.precision)
         self._standardise = Standardise(spec, self._device)
         self._transfer = Transfer(self._device)
         # The most tiles at once that memory has been seen to allow.
         self._most = 1 << 30
 
-    def moved(self, device: str, precision: str, *, compiled: bool = False) -> TorchRunner:
-        """Return a runner of the same network elsewhere, at another precision, or compiled."""
+    def moved(self, device: str, precision: str, engine: str) -> TorchRunner:
+        """Return a runner of the same network elsewhere, at another precision, or by another."""
         is_here = choose_device(device) == self._device
         # nn.Module.to moves in place, and this runner still needs its own.
         module = self.module if is_here else copy.deepcopy(self.module)
-        return TorchRunner(module, self.spec, device, precision, compiled=compiled)
+        return TorchRunner(module, self.spec, device, precision, engine)
 
     def probabilities(self, tiles: Tiles) -> NDArray[np.float32]:
         """Return (n, class, y, x) float32 in 0..1 for tiles (n, y, x, 3)."""
