@@ -14,7 +14,17 @@ from typing import Annotated, Any
 import typer
 
 from slideconcord import __version__
-from slideconcord.cli import annotate, compare, demonstrate, doctor, look, models, segment, sweep
+from slideconcord.cli import (
+    annotate,
+    compare,
+    demonstrate,
+    doctor,
+    look,
+    models,
+    register,
+    segment,
+    sweep,
+)
 from slideconcord.cli.outcome import BAD_INPUT, STOPPED, StoppedError, complain, debugging
 from slideconcord.errors import SlideconcordError
 
@@ -31,6 +41,7 @@ app.command()(look.view)
 app.command()(segment.segment)
 app.command()(segment.threshold)
 app.command()(sweep.sweep)
+app.command()(register.register)
 app.add_typer(compare.app)
 app.command()(annotate.convert)
 app.command()(look.sample)

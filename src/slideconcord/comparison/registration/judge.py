@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from slideconcord.comparison.registration.options import Registering
 from slideconcord.comparison.registration.planes import Pose
 from slideconcord.comparison.registration.value import Quality, Status
+from slideconcord.geometry import Mpp
 
 LEAST_TILES = 12
 LEAST_PASSED = 0.3
@@ -18,27 +19,30 @@ MOST_ANISOTROPY = 0.05
 """Both pixel sizes of a scanner may be 2 % wrong, each its own way; sections differ by more."""
 
 
-def judge(quality: Quality, pose: Pose, options: Registering) -> tuple[Status, str]:
+def judge(
+    quality: Quality, pose: Pose, options: Registering, moving_mpp: Mpp
+) -> tuple[Status, str]:
     """Return the status and, unless it is ``ok``, the reason as a sentence."""
-    for reason in _failures(quality, pose, options):
+    if abs(pose.scale - 1) > options.scale_tolerance:
+        return "failed", wrong_scale(pose.scale, moving_mpp)
+    for reason in _failures(quality, pose):
         return "failed", reason
     for reason in _doubts(quality, pose):
         return "coarse", reason
     return "ok", ""
 
 
-def wrong_scale(scale: float) -> str:
+def wrong_scale(scale: float, moving_mpp: Mpp) -> str:
     """Return the sentence for scans whose pixel sizes contradict what they show."""
+    right = max(moving_mpp) * scale
     return (
         f"The tissue is {scale:.3f} times as large on the fixed scan as the two pixel sizes say: "
-        "one of them is wrong. Pass the right mpp (for the moving scan, what it is now times "
-        f"{scale:.3f}, if the fixed scan's is right)."
+        f"one of them is wrong. Open the moving scan with mpp={right:.4g} (--moving-mpp "
+        f"{right:.4g}) if the fixed scan's is right."
     )
 
 
-def _failures(quality: Quality, pose: Pose, options: Registering) -> Iterator[str]:
-    if abs(pose.scale - 1) > options.scale_tolerance:
-        yield wrong_scale(pose.scale)
+def _failures(quality: Quality, pose: Pose) -> Iterator[str]:
     if not quality.ncc > quality.ncc_null:
         yield (
             "The tissue of the two scans matches no better in place than in wrong places "

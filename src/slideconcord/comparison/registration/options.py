@@ -17,7 +17,7 @@ class Registering:
         When a value is out of its range.
     """
 
-    with_field: bool = field(
+    residual_field: bool = field(
         default=True,
         metadata={
             "help": "Follow what an affine leaves over, where it helps tiles that it has not seen."

@@ -82,11 +82,11 @@ def _refine(
         reason = f"Nothing that looks alike was found at {looks[2].mpp:g} µm per pixel."
         return attempt.fail(reason, Quality(inliers=start.guess.inliers))
     matrix, model, errors = choose_affine(pairs)
-    chosen = choose_field(pairs, matrix) if options.with_field else None
+    chosen = choose_field(pairs, matrix) if options.residual_field else None
     field, unseen = chosen or (None, errors)
     overlap = common_tissue(both.moving_view, both.fixed_view, matrix).overlap
     quality = _quality(start.guess.inliers, last, len(pairs), overlap, errors, unseen)
-    verdict = judge(quality, pose_of(matrix), options)
+    verdict = judge(quality, pose_of(matrix), options, attempt.moving.mpp)
     facts = {"pose_from": start.guess.source, "model": model, "tile_mpp": looks[2].mpp}
     return attempt.finish(matrix, verdict, quality, field, **facts)
 

@@ -40,7 +40,7 @@ def find_pose(
     for guess in _guesses(both, options):
         yield RegistrationStep("pose", 0, 1)
         if abs((scale := pose_of(guess.matrix).scale) - 1) > options.scale_tolerance:
-            beyond = beyond or wrong_scale(scale)
+            beyond = beyond or wrong_scale(scale, both.moving.slide.mpp)
             continue
         matrix = yield from _confirmed(both, guess.matrix, look)
         if matrix is not None:

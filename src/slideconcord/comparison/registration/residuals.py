@@ -205,7 +205,7 @@ def _tamed(nodes: NDArray[np.float64], spacing_um: float) -> NDArray[np.float64]
             return nodes
         # the four corners of each cell that is too steep
         corners = ndimage.binary_dilation(
-            np.pad(wild, ((0, 1), (0, 1))), np.ones((2, 2)), origin=-1
+            np.pad(wild, ((0, 1), (0, 1))), np.ones((2, 2), np.bool_), origin=-1
         )
         mean = ndimage.uniform_filter(nodes, (3, 3, 1), mode="constant")
         nodes = np.where(corners[..., None], mean, nodes)
