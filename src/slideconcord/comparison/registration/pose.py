@@ -17,7 +17,7 @@ from slideconcord.comparison.registration.sweep import guesses_by_sweep
 from slideconcord.comparison.registration.tiles import Look
 from slideconcord.comparison.registration.value import Quality
 
-_TILES, _ROUNDS = 150, 2
+_TILES = 64, 150
 LEAST_PAIRS = 8
 _LEAST_PASSED = 0.2
 _LOOSE_GUESSES = 3
@@ -70,8 +70,8 @@ def _confirmed(
     both: Both, matrix: Matrix, look: Look
 ) -> Generator[RegistrationStep, None, Matrix | None]:
     """Return the refined map; None where too few tiles find their place under it."""
-    for _ in range(_ROUNDS):
-        tried = yield from measure_round(both, matrix, look, _TILES)
+    for most in _TILES:
+        tried = yield from measure_round(both, matrix, look, most)
         if tried is None:
             return None
         pairs = tried.pairs()

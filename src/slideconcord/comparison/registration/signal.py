@@ -24,7 +24,7 @@ Lower is uneven light on bare glass; higher would lose pale tissue beside dark.
 """
 _COARSEST_UM, _OVERVIEW_PX = 8.0, 1500
 _BLUR_UM, _BLUR_PX = 12.0, 4.0
-_LEAST_SHARE = 0.002
+_LEAST_SHARE, _LEAST_TEXTURE = 0.002, 0.008
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,4 +95,5 @@ def rough_tissue(density: Signal, mpp: float) -> Bools:
     smooth = cv2.GaussianBlur(density, (0, 0), max(_BLUR_UM / mpp, _BLUR_PX))
     split = float(threshold_otsu(smooth)) if smooth.max() > smooth.min() else 0.0
     found = smooth > min(max(split, FAINTEST_OD), SUREST_OD)
-    return found if found.mean() > _LEAST_SHARE else np.zeros_like(found)
+    textured = found.any() and float((density - smooth)[found].std()) > _LEAST_TEXTURE
+    return found if textured and found.mean() > _LEAST_SHARE else np.zeros_like(found)
