@@ -74,19 +74,22 @@ def crypt(table, first_i, first_j, y, x, out):  # type: ignore[no-untyped-def]
     for i in range(i0 - 1, i0 + 2):
         j0 = math.floor(x / CRYPT_UM - 0.5 * (i & 1))
         for j in range(j0 - 1, j0 + 2):
-            u = table[i - first_i, j - first_j]
-            if u[_THERE] == 0.0:
+            # No view of the row: counting its references would take longer than all the rest.
+            r, c = i - first_i, j - first_j
+            if table[r, c, _THERE] == 0.0:
                 continue
-            dy, dx = y - u[_Y], x - u[_X]
-            if dy * dy + dx * dx > _REACH_UM * _REACH_UM:
+            dy, dx = y - table[r, c, _Y], x - table[r, c, _X]
+            squared = dy * dy + dx * dx
+            if squared > _REACH_UM * _REACH_UM:
                 continue
-            along, across = dy * u[_COS] + dx * u[_SIN], dx * u[_COS] - dy * u[_SIN]
-            rr = math.sqrt((along / u[_LONG]) ** 2 + (across / u[_SHORT]) ** 2) + 1e-9
-            away = math.sqrt(dy * dy + dx * dx) * (1.0 - 1.0 / rr)
+            cos, sin, short = table[r, c, _COS], table[r, c, _SIN], table[r, c, _SHORT]
+            along, across = dy * cos + dx * sin, dx * cos - dy * sin
+            rr = math.sqrt((along / table[r, c, _LONG]) ** 2 + (across / short) ** 2) + 1e-9
+            away = math.sqrt(squared) * (1.0 - 1.0 / rr)
             if rr < 0.2:
-                away = -u[_SHORT] * (1.0 - rr)
+                away = -short * (1.0 - rr)
             if away < best:
-                best, second, bi, bj = away, best, i - first_i, j - first_j
+                best, second, bi, bj = away, best, r, c
             elif away < second:
                 second = away
     if best > _WOBBLE_UM:

@@ -171,16 +171,18 @@ def densest(table, first_i, first_j, step_um, key, y, x):  # type: ignore[no-unt
     best, inner, vesicular = 0.0, 0.0, 0.0
     for i in range(i0 - 1, i0 + 2):
         for j in range(j0 - 1, j0 + 2):
-            u = table[i, j]
-            if u[_H] == 0.0:
+            # No view of the row: counting its references would take longer than all the rest.
+            strength = table[i, j, _H]
+            if strength == 0.0:
                 continue
-            dy, dx = y - u[_Y], x - u[_X]
-            away = ellipse(dy, dx, u[_COS], u[_SIN], u[_ALONG], u[_ACROSS])
-            soft = 2.0 * _SOFT_UM * u[_ACROSS]
+            dy, dx = y - table[i, j, _Y], x - table[i, j, _X]
+            along, across = table[i, j, _ALONG], table[i, j, _ACROSS]
+            away = ellipse(dy, dx, table[i, j, _COS], table[i, j, _SIN], along, across)
+            soft = 2.0 * _SOFT_UM * across
             if away < 1.0 + soft:
-                here = u[_H] * step(1.0 + soft, 1.0 - soft, away)
+                here = strength * step(1.0 + soft, 1.0 - soft, away)
                 if here > best:
-                    best, inner, vesicular = here, away, u[_OPEN]
+                    best, inner, vesicular = here, away, table[i, j, _OPEN]
     if best > 0.0:
         best *= chromatin(key, y, x, inner, vesicular)
     return best
