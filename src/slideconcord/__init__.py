@@ -31,7 +31,7 @@ _HOME = {
     "Mask": "segmentation.mask",
     "open_mask": "segmentation.mask",
     "find_tissue": "segmentation.tissue",
-    "TissueOptions": "slides.tissue",
+    "TissueOptions": "segmentation.tissue_pixels",
     "find_regions": "segmentation.regions",
     "Case": "comparison.case",
     "CaseScan": "comparison.case",

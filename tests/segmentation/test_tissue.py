@@ -11,35 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
-from scipy import ndimage
-from skimage.morphology import remove_small_objects
 
 import slideconcord as sc
 from fake_slides import array_slide
+from segmentation.pan_cancer_twin import slow_clean, slow_without_small
 from slideconcord.errors import ParameterError
 from slideconcord.segmentation.mask import open_mask
 from slideconcord.segmentation.tissue import find_tissue, tissue_steps
-from slideconcord.slides.tissue import TissueOptions, clean_mask, tissue_pixels, without_small
+from slideconcord.segmentation.tissue_pixels import (
+    TissueOptions,
+    clean_mask,
+    tissue_pixels,
+    without_small,
+)
 
 SMALL = TissueOptions(square_px=3, hole_px=12, object_px=9)
 masks = arrays(np.bool_, st.tuples(st.integers(1, 24), st.integers(1, 24)))
-
-
-def slow_without_small(mask: np.ndarray, least_px: int) -> np.ndarray:
-    # scikit-image's max_size is inclusive; its min_size, which the paper used, was not
-    return remove_small_objects(mask, max_size=least_px - 1, connectivity=1)
-
-
-def slow_clean(mask: np.ndarray, options: TissueOptions) -> np.ndarray:
-    """Do the paper's four steps with SciPy and scikit-image."""
-    square = np.ones((options.square_px,) * 2, bool)
-    # outside the image nothing erodes and nothing dilates
-    grown = ndimage.binary_dilation(mask, square)
-    closed = ndimage.binary_erosion(grown, square, border_value=1)
-    filled = ~slow_without_small(~closed, options.hole_px)
-    shrunk = ndimage.binary_erosion(filled, square, border_value=1)
-    opened = ndimage.binary_dilation(shrunk, square)
-    return slow_without_small(opened, options.object_px)
 
 
 def patches(height: int = 400, width: int = 500, seed: int = 3) -> np.ndarray:

@@ -13,7 +13,7 @@ from slideconcord.geometry import Box, Frame
 from slideconcord.provenance import record
 from slideconcord.segmentation.mask import Mask
 from slideconcord.segmentation.seams import FinishedBlock
-from slideconcord.slides.tissue import PAPER_TISSUE, TissueOptions, tissue_pixels
+from slideconcord.segmentation.tissue_pixels import PAPER_TISSUE, TissueOptions, tissue_pixels
 
 if TYPE_CHECKING:
     from slideconcord.slides import Slide

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.errors import ParameterError
+from slideconcord.segmentation.components import areas_of_runs, label_block, paint
 
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
@@ -109,11 +110,9 @@ def clean_mask(mask: Bools, options: TissueOptions = PAPER_TISSUE) -> Bools:
 
 def without_small(mask: Bools, least_px: int) -> Bools:
     """Return the 4-connected regions of at least ``least_px`` pixels."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        mask.view(np.uint8), connectivity=4, ltype=cv2.CV_32S
-    )
-    keep = stats[:, cv2.CC_STAT_AREA] >= least_px
-    keep[0] = False
-    if count == 1 or keep[1:].all():
-        return mask.copy()
-    return np.asarray(keep[labels])
+    pixels = np.ascontiguousarray(mask)
+    labelled = label_block(pixels, pixels)
+    is_large = areas_of_runs(labelled) >= least_px
+    # The image is all there is, so what touches its border is as well known as the rest.
+    alone = labelled._replace(number=np.full_like(labelled.number, -1))
+    return paint(alone, is_large.astype(np.uint8), np.zeros(0, np.bool_))
