@@ -21,6 +21,7 @@ from slideconcord.cli import (
     doctor,
     look,
     models,
+    postprocess,
     register,
     segment,
     sweep,
@@ -40,6 +41,7 @@ app.command()(look.info)
 app.command()(look.view)
 app.command()(segment.segment)
 app.command()(segment.threshold)
+app.command()(postprocess.postprocess)
 app.command()(sweep.sweep)
 app.command()(register.register)
 app.add_typer(compare.app)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from slideconcord.cli import show
-from slideconcord.cli.operands import MASK_OR_FILE, ClassNames, Tissue, read_operands
+from slideconcord.cli.operands import MASK_OR_FILE, ClassNames, Tissue, TissueOf, read_operands
 from slideconcord.cli.options import Json, Out, Overwrite
 from slideconcord.cli.results import refuse_existing
 
@@ -28,6 +28,7 @@ def masks(
     reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help=MASK_OR_FILE)],
     out: Out,
     tissue: Tissue = None,
+    slide: TissueOf = None,
     class_names: ClassNames = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -38,7 +39,7 @@ def masks(
 
     for name in MASK_FILES:
         refuse_existing(out / name, overwrite=overwrite)
-    operands = read_operands(prediction, reference, tissue, class_names or ())
+    operands = read_operands(prediction, reference, tissue, class_names or (), slide)
     scores, matches = compare_operands(operands), match_operands(operands)
     found = {
         **scores.to_json(),

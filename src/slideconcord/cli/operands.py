@@ -5,23 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from slideconcord.cli import show
 from slideconcord.cli.results import MASK_NAME
 from slideconcord.errors import OutputError, ParameterError, UnsupportedSlideError
 
 if TYPE_CHECKING:
     from slideconcord.annotations import Annotations
     from slideconcord.comparison.operands import Operands
-    from slideconcord.geometry import Box
+    from slideconcord.geometry import Box, Frame, Mpp
     from slideconcord.segmentation.mask import Mask
 
 MASK_OR_FILE = "A mask.zarr, the folder of a result, or annotations."
 Tissue = Annotated[
     Path | None,
     typer.Option("--tissue", help="Mask or annotations of what counts; all when not given."),
+]
+TissueOf = Annotated[
+    Path | None,
+    typer.Option(
+        "--slide",
+        help="The slide: its white background is found and left out, as in the pan-cancer paper.",
+    ),
 ]
 ClassNames = Annotated[
     list[str] | None,
@@ -30,7 +38,11 @@ ClassNames = Annotated[
 
 
 def read_operands(
-    prediction: Path, reference: Path, tissue: Path | None, class_names: Sequence[str]
+    prediction: Path,
+    reference: Path,
+    tissue: Path | None,
+    class_names: Sequence[str],
+    slide: Path | None = None,
 ) -> Operands:
     """Read what is to be compared, and bring it into one frame.
 
@@ -52,12 +64,70 @@ def read_operands(
             "None of these is a mask, and annotations have no pixels to count: give the mask.zarr "
             "of one of them, in whose pixels the others are drawn."
         )
-    bounds = masks[0].slide_bounds
+    like, bounds = masks[0], masks[0].slide_bounds
     return bring_together(
         read_one(prediction, bounds),
         read_one(reference, bounds, class_names),
-        None if tissue is None else read_one(tissue, bounds),
+        read_tissue(tissue, slide, like),
     )
+
+
+class OnSlide(Protocol):
+    """A mask or map: what tissue must fit."""
+
+    @property
+    def slide_mpp(self) -> Mpp: ...
+    @property
+    def slide_fingerprint(self) -> str: ...
+    @property
+    def slide_bounds(self) -> Box | None: ...
+    @property
+    def frame(self) -> Frame: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+
+def read_tissue(
+    tissue: Path | None, slide: Path | None, like: OnSlide
+) -> Mask | Annotations | None:
+    """Read what counts: a mask or annotations, or the tissue found on the slide; None is all.
+
+    Raises
+    ------
+    ParameterError
+        When both are given.
+    MismatchError
+        When it is another slide.
+    """
+    from slideconcord.segmentation.reframe import in_frame
+
+    if tissue is not None and slide is not None:
+        raise ParameterError("--tissue and --slide both say what counts: give one of them.")
+    if slide is not None:
+        found = tissue_of(slide, like)
+        return in_frame(found, like.frame, like.shape, like.slide_fingerprint)
+    return None if tissue is None else read_one(tissue, like.slide_bounds)
+
+
+def tissue_of(slide: Path, like: OnSlide) -> Mask:
+    """Find the tissue of a slide that a mask or map was made of.
+
+    Raises
+    ------
+    MismatchError
+        When it is another slide.
+    """
+    from slideconcord.errors import MismatchError
+    from slideconcord.segmentation.tissue import tissue_steps
+    from slideconcord.slides import open_slide
+
+    # A file may have no pixel size, or a wrong one: what it was segmented with counts.
+    with open_slide(slide, mpp=like.slide_mpp) as opened:
+        if opened.fingerprint != like.slide_fingerprint:
+            raise MismatchError(
+                f"{slide} is not the slide that the result was made of: give that one."
+            )
+        return show.finish("tissue", tissue_steps(opened))
 
 
 def read_one(path: Path, bounds: Box | None, class_names: Sequence[str] = ()) -> Mask | Annotations:

@@ -43,36 +43,43 @@ def write_regions(
     overwrite: bool,
 ) -> dict[str, Any]:
     """Write mask and regions of a map; return what there is to say of them."""
+    make_place(folder, overwrite=overwrite)
+    mask = _mask(probability, tuning, folder / MASK_NAME)
+    return {**tuning.facts(), **outline(mask, folder)}
+
+
+def make_place(folder: Path, *, overwrite: bool) -> None:
+    """Make the folder for mask and regions, and refuse to replace what is there.
+
+    Raises
+    ------
+    OutputError
+        When one of them is there and ``overwrite`` is false.
+    """
+    for name in (MASK_NAME, REGIONS_NAME):
+        refuse_existing(folder / name, overwrite=overwrite)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def outline(mask: Mask, folder: Path) -> dict[str, Any]:
+    """Write the regions of a mask beside it; return what there is to say of them."""
     from slideconcord.annotations import write_annotations
     from slideconcord.segmentation.regions import find_regions
 
-    mask_path, regions_path = folder / MASK_NAME, folder / REGIONS_NAME
-    refuse_existing(mask_path, overwrite=overwrite)
-    refuse_existing(regions_path, overwrite=overwrite)
-    folder.mkdir(parents=True, exist_ok=True)
-    mask = _mask(probability, tuning, mask_path)
     regions = find_regions(mask)
-    write_annotations(regions, regions_path, bounds=mask.slide_bounds)
+    write_annotations(regions, folder / REGIONS_NAME, bounds=mask.slide_bounds)
     return {
-        **tuning.facts(),
         "regions": len(regions),
         "area_um2": sum(region.measurements["Area um^2"] for region in regions),
-        "mask": mask_path,
-        "geojson": regions_path,
+        "mask": folder / MASK_NAME,
+        "geojson": folder / REGIONS_NAME,
     }
 
 
 def _mask(probability: ProbabilityMap, tuning: Tuning, path: Path) -> Mask:
     from slideconcord.segmentation.exact import exact_mask
 
-    blocks = exact_mask(probability, tuning, path, overwrite=True)
-    with show.progress("thresholds") as advance:
-        while True:
-            try:
-                block = next(blocks)
-            except StopIteration as end:
-                return end.value
-            advance(block.done, block.total)
+    return show.finish("thresholds", exact_mask(probability, tuning, path, overwrite=True))
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

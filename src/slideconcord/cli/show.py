@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from rich.console import Console, RenderableType
 from rich.progress import (
@@ -22,6 +22,7 @@ from rich.text import Text
 
 # Wide enough that nothing is cut or folded where a file or a pipe takes the text.
 _PIPE_WIDTH = 400
+Result = TypeVar("Result")
 
 
 def _console() -> Console:
@@ -110,3 +111,24 @@ def progress(label: str) -> Iterator[Advance]:
             bar.update(task, completed=done, total=total)
 
         yield advance
+
+
+class Step(Protocol):
+    """A finished piece of long work."""
+
+    @property
+    def done(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+
+
+def finish(label: str, steps: Generator[Step, None, Result]) -> Result:
+    """Go through long work with a bar; return its result."""
+    with progress(label) as advance:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            advance(step.done, step.total)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from slideconcord.cli import show
-from slideconcord.cli.operands import MASK_OR_FILE, ClassNames, Tissue, read_one
+from slideconcord.cli.operands import (
+    MASK_OR_FILE,
+    ClassNames,
+    Tissue,
+    TissueOf,
+    read_one,
+    read_tissue,
+)
 from slideconcord.cli.options import Json, Out, Overwrite
 from slideconcord.cli.results import refuse_existing
 from slideconcord.errors import OutputError, SlideconcordError
@@ -27,6 +34,7 @@ def sweep(
     reference: Annotated[Path, typer.Option("--reference", help=MASK_OR_FILE)],
     out: Out,
     tissue: Tissue = None,
+    slide: TissueOf = None,
     class_names: ClassNames = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -40,7 +48,7 @@ def sweep(
         refuse_existing(out / name, overwrite=overwrite)
     opened = open_probability(probability)
     target = read_one(reference, opened.slide_bounds, class_names or ())
-    counted = None if tissue is None else read_one(tissue, opened.slide_bounds)
+    counted = read_tissue(tissue, slide, opened)
     found = sweep_thresholds(_index(opened), target, counted)
     result = {**found.to_json(), "classes": class_names or [], "map": dict(opened.provenance)}
     out.mkdir(parents=True, exist_ok=True)
@@ -62,14 +70,7 @@ def _index(probability: ProbabilityMap) -> Any:
             f"{probability.path} is not finished. Run the same segment command again to finish it.",
             probability.path,
         )
-    steps = index_blocks(probability)
-    with show.progress("thresholds") as advance:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
-            advance(step.done, step.total)
+    return show.finish("thresholds", index_blocks(probability))
 
 
 def _plot(found: Sweep, path: Path) -> list[str]:

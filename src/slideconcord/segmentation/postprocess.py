@@ -43,13 +43,9 @@ class PanCancer:
     """85 and 229 of 255: a stored value must exceed them."""
     prune_percentile: float | None = 95.0
     """A region stays when this percentile of its values exceeds high; None: no pruning."""
-    prune_map: PruneMap = field(
-        default="smoothed",
-        metadata={
-            "help": "Which map the percentile is taken from: smoothed, as the paper says, or "
-            "unsmoothed, as the authors' code does."
-        },
-    )
+    prune_map: PruneMap = "smoothed"
+    """Which map the percentile is taken from: the paper's text says smoothed, but the authors'
+    code takes the unsmoothed one."""
     least_shrink: float = 0.2
     """The map is smoothed at this scale, or at a finer one if it is small."""
     least_area_px: int = 1_000_000

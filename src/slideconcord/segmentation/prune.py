@@ -40,8 +40,8 @@ def prune_regions(mask: Bools, values: Bytes, percentile: float, above: int) -> 
     count, labels = cv2.connectedComponents(
         np.ascontiguousarray(mask).view(np.uint8), connectivity=8, ltype=cv2.CV_32S
     )
-    facts = _count(labels, np.ascontiguousarray(values), count, above)
-    keep = _passes(*facts, percentile / 100, above)
+    area, low_ranks, most, least = _count(labels, np.ascontiguousarray(values), count, above)
+    keep = _passes(area, low_ranks, most, least, percentile / 100, above)
     keep[0] = False  # the background
     out = np.empty(mask.shape, np.bool_)
     _paint(labels, keep, out)
