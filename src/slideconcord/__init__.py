@@ -18,6 +18,7 @@ _HOME = {
     "Model": "segmentation.model",
     "predict": "segmentation.predict",
     "predict_tiles": "segmentation.predict",
+    "check_shift": "segmentation.shift",
     "ProbabilityMap": "segmentation.probability",
     "open_probability": "segmentation.probability",
     "hysteresis": "segmentation.hysteresis",

@@ -7,15 +7,19 @@ import threading
 import numpy as np
 import pytest
 
+from slideconcord.errors import ModelMemoryError
 from slideconcord.geometry import Box
 from slideconcord.plugin import actions
 from slideconcord.plugin.segment_dock import SegmentDock
+from slideconcord.plugin.segmenting import SegmentRequest, segment
 from slideconcord.plugin.session import session_of
 from slideconcord.plugin.slide_dock import SlideDock
 from slideconcord.plugin.tags import find_layer
 from slideconcord.plugin.threshold_dock import ThresholdDock
 from slideconcord.segmentation.hysteresis import hysteresis
 from slideconcord.segmentation.mask import open_mask
+from slideconcord.segmentation.published import PAN_CANCER
+from slideconcord.segmentation.spec import write_spec
 from slideconcord.segmentation.thresholds import Thresholds
 
 WAIT_MS = 20_000
@@ -118,6 +122,47 @@ def test_cancel_keeps_tiles_and_run_goes_on(viewer, slide_layer, gate, qtbot, tm
     qtbot.waitUntil(lambda: not job_threads(), timeout=WAIT_MS)
     dock.run.click()
     qtbot.waitUntil(lambda: entry.run.status == "done", timeout=WAIT_MS)
+
+
+def test_a_gpu_too_small_offers_the_cpu(viewer, slide_layer, model, monkeypatch, qtbot, tmp_path):
+    answer = model.begin_batch
+
+    def too_small(tiles):
+        raise ModelMemoryError("a tile does not fit into the memory of cuda", "double", "cuda")
+
+    monkeypatch.setattr(model, "on", lambda *_: model)
+    monkeypatch.setattr(model, "begin_batch", too_small)
+    dock = start(viewer, tmp_path, qtbot)
+    entry = actions.slide_entry(viewer)
+    qtbot.waitUntil(lambda: entry.run.status == "failed", timeout=WAIT_MS)
+    assert "does not fit into the memory of cuda" in dock.state.text()
+    assert not dock.on_cpu.isHidden()
+    monkeypatch.setattr(model, "begin_batch", answer)
+    qtbot.waitUntil(lambda: not job_threads(), timeout=WAIT_MS)
+    dock.on_cpu.click()
+    assert dock.device.currentData() == "cpu"
+    assert dock.on_cpu.isHidden()
+    qtbot.waitUntil(lambda: entry.run.status == "done", timeout=WAIT_MS)
+
+
+def test_another_tile_size_is_said_to_matter_and_keeps_its_share_of_overlap(
+    viewer, slide_layer, qtbot, tmp_path
+):
+    folder = tmp_path / "pan-cancer"
+    folder.mkdir()
+    write_spec(PAN_CANCER.changed(weights_sha256="0" * 64), folder)
+    dock = add_dock(viewer, SegmentDock, qtbot)
+    dock.model.insertItem(0, "pan-cancer", str(folder))
+    dock.model.setCurrentIndex(0)
+    dock.tile.setValue(1024)
+    assert "tile_px=1024 is not the 7680 that model 'pan-cancer' was made" in dock.tile_note.text()
+    dock.tile.setValue(0)
+    assert dock.tile_note.text() == ""
+    entry = actions.slide_entry(viewer)
+    request = SegmentRequest("stain-density", "cpu", None, tmp_path / "runs", tile_px=512)
+    tiles = segment(entry.slide, request)
+    assert next(tiles).probability.provenance["parameters"]["overlap_px"] == 32
+    tiles.close()
 
 
 def test_a_run_goes_on_when_another_slide_becomes_active(

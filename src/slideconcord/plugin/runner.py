@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal, Slot
 
-from slideconcord.errors import SlideconcordError
+from slideconcord.errors import ModelMemoryError, SlideconcordError
 from slideconcord.plugin.jobs import Job
 from slideconcord.plugin.live import refresh_live
 from slideconcord.plugin.results import show_probability, take_map
@@ -96,7 +96,9 @@ class Runner(QObject):
         if not self._is_here:
             self.changed.emit()
         elif error is not None:
-            self._tell(RunState("failed", run.done, run.total, _told(error)))
+            offers_cpu = isinstance(error, ModelMemoryError) and error.device != "cpu"
+            failed = RunState("failed", run.done, run.total, _told(error), offers_cpu=offers_cpu)
+            self._tell(failed)
             if not isinstance(error, SlideconcordError):
                 raise error  # a fault of ours: napari shows where it happened
         elif job.result is None:

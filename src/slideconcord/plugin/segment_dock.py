@@ -7,6 +7,7 @@ from typing import Any
 
 from qtpy.QtWidgets import (
     QButtonGroup,
+    QCheckBox,
     QComboBox,
     QFileDialog,
     QFormLayout,
@@ -16,6 +17,7 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QRadioButton,
+    QSpinBox,
     QVBoxLayout,
 )
 
@@ -28,6 +30,7 @@ from slideconcord.plugin.segmenting import LEAST_BOX_PX, SegmentRequest, time_le
 from slideconcord.plugin.settings import results_folder
 from slideconcord.plugin.viewport import visible_box
 from slideconcord.plugin.workspace import Area, RunState, SlideEntry
+from slideconcord.segmentation.options import PredictOptions
 
 AREAS: dict[Area, tuple[str, str]] = {
     "slide": ("Whole slide", "Segment all of the slide, what you look at first"),
@@ -51,13 +54,19 @@ class SegmentDock(Dock):
         self.areas = QButtonGroup(self)
         self.draw = QPushButton("Draw rectangle")
         self.device = QComboBox()
+        self.tile = QSpinBox()
+        self.tile_note = line(name="tile note")
+        self.skip = QCheckBox("Leave out tiles without tissue")
         self.folder = QLineEdit()
         self.run = QPushButton("Run")
         self.cancel = QPushButton("Cancel")
+        self.on_cpu = QPushButton("Run on the CPU instead")
         self.progress = QProgressBar()
         self.state = line(name="state")
         self._lay_out()
         self._fill_models()
+        self.tile.valueChanged.connect(self._describe)
+        self.on_cpu.clicked.connect(self._start_on_cpu)
         self.model.activated.connect(self._take_model)
         self.draw.clicked.connect(self._draw_rectangle)
         self.run.clicked.connect(self.start)
@@ -88,8 +97,14 @@ class SegmentDock(Dock):
                 device=str(self.device.currentData()),
                 box=box,
                 folder=Path(folder).expanduser() if folder else results_folder(),
+                tile_px=self.tile.value() or None,
+                skip_background=self.skip.isChecked(),
             ),
         )
+
+    def _start_on_cpu(self) -> None:
+        self.device.setCurrentIndex(self.device.findData("cpu"))
+        self.start()
 
     def chosen_box(self) -> Box | None:
         """Return the part of level 0 to segment; None for all of it, or when there is none."""
@@ -139,9 +154,12 @@ class SegmentDock(Dock):
             self.session.workspace.model = folder
         self.model.setCurrentIndex(max(known, 0))
 
-    def _describe(self) -> None:
-        self.about.setText(describe_model(str(self.model.currentData())))
-        self.about.setVisible(bool(self.about.text()))
+    def _describe(self, _changed: object = None) -> None:
+        model = str(self.model.currentData())
+        self.about.setText(describe_model(model))
+        self.tile_note.setText(tile_note(model, self.tile.value()))
+        for label in (self.about, self.tile_note):
+            label.setVisible(bool(label.text()))
 
     def _show_run(self) -> None:
         run = self.entry.run if self.entry else RunState()
@@ -149,6 +167,7 @@ class SegmentDock(Dock):
         self.run.setEnabled(self.entry is not None and not self.runner.is_running)
         self.cancel.setEnabled(is_ours and run.status == "running")
         self.draw.setEnabled(self.entry is not None)
+        self.on_cpu.setVisible(is_ours and run.offers_cpu)
         self.progress.setRange(0, run.total or (0 if run.is_busy else 1))  # 0 to 0 would look busy
         self.progress.setValue(run.done)
         self.progress.setFormat(f"{run.done} / {run.total} tiles" if run.total else "")
@@ -182,6 +201,8 @@ class SegmentDock(Dock):
         self.progress.setTextVisible(True)
         column.addWidget(self.progress)
         column.addWidget(self.state)
+        self.on_cpu.setToolTip("Slower by far, but with the memory of the whole computer")
+        column.addWidget(self.on_cpu)
         self.body.addWidget(run)
         self.body.addStretch(1)
 
@@ -205,6 +226,18 @@ class SegmentDock(Dock):
             self.device.addItem(text, key)
         self.device.setToolTip("Automatic takes CUDA, then MPS, then the CPU")
         form.addRow("Compute on", narrow(self.device))
+        limits = PredictOptions.__dataclass_fields__["tile_px"].metadata
+        self.tile.setRange(0, limits["max"])
+        self.tile.setSingleStep(256)
+        self.tile.setKeyboardTracking(False)
+        self.tile.setSpecialValueText("the model's own")
+        self.tile.setToolTip(limits["help"])
+        form.addRow("Tile side, px", narrow(self.tile))
+        form.addRow(self.tile_note)
+        self.skip.setToolTip(
+            PredictOptions.__dataclass_fields__["skip_background"].metadata["help"]
+        )
+        form.addRow(self.skip)
         row = QHBoxLayout()
         self.folder.setPlaceholderText("cache folder")
         self.folder.setClearButtonEnabled(True)
@@ -237,6 +270,21 @@ def describe_model(name_or_folder: str) -> str:
         return str(error)
     classes = ", ".join(spec.classes)
     return f"{spec.description}\n{spec.mpp:g} µm/px · {classes} · {spec.licence}"
+
+
+def tile_note(name_or_folder: str, tile_px: int) -> str:
+    """Return what to say of a tile size for a model; nothing when it is the model's own."""
+    from slideconcord.segmentation.model_files import model_folder
+    from slideconcord.segmentation.plan import unlike_model
+    from slideconcord.segmentation.spec import read_spec
+
+    if not (name_or_folder and tile_px):
+        return ""
+    try:
+        return unlike_model(read_spec(model_folder(name_or_folder)), tile_px) or ""
+    except ModelError:
+        # What is wrong with it is said by `describe_model`.
+        return ""
 
 
 def _missing(area: Area) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ class SegmentRequest:
     """The part of level 0 to segment; None means all of it."""
     folder: Path = Path("slideconcord-results")
     """Results go into a folder below this one, named by slide and run."""
+    tile_px: int | None = None
+    """Side of a tile; None means the model's own. The overlap keeps its share of it."""
+    skip_background: bool = False
+    """Whether tiles without tissue are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +74,19 @@ def segment(
     from slideconcord.segmentation.probability import open_probability
 
     model = load_model(request.model, request.device)
-    options = PredictOptions(box=request.box)
+    tile_px, spec = request.tile_px, model.spec
+    options = PredictOptions(
+        tile_px=tile_px,
+        overlap_px=None if tile_px is None else spec.overlap_px * tile_px // spec.tile_px,
+        box=request.box,
+        skip_background=request.skip_background,
+    )
     out = run_folder(request.folder, slide, model.name, plan_run(slide, model, options).key)
     probability: ProbabilityMap | None = None
-    tiles = predict_tiles(slide, model, out, options, focus=focus)
+    with warnings.catch_warnings():
+        # The dock says it where the size is chosen, and run.json keeps it.
+        warnings.filterwarnings("ignore", message="tile_px=")
+        tiles = predict_tiles(slide, model, out, options, focus=focus)
     with closing(tiles):
         for tile in tiles:
             probability = probability or open_probability(out)

@@ -38,6 +38,8 @@ class RunState:
     message: str = ""
     """One line for the user: what went wrong, or where the result lies."""
     seconds_left: float | None = None
+    offers_cpu: bool = False
+    """Whether it failed for want of a GPU's memory, so that the CPU may do."""
 
     @property
     def is_busy(self) -> bool:

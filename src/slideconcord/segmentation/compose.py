@@ -2,7 +2,8 @@
 
 A chunk of the map is a pure function of the uint8 tiles that touch it. It is written when the
 last of them is done. Until then the parts that a tile contributes to unfinished chunks are kept
-beside the map (the *spool*), and the chunk may be shown with the tiles there are.
+beside the map (the *spool*), and the chunk may be shown with the tiles there are. Tiles that are
+skipped take no part: where they overlap others, the others alone count, and elsewhere the map is 0.
 
 Order for one tile: chunks it completes, its spool, then its line in the journal. A crash before
 the line costs that tile; whatever it wrote already is written again, the same.
@@ -72,6 +73,8 @@ class Composer:
         folder: Path,
         journal: Journal,
         writers: int = 1,
+        *,
+        skipped: Iterable[int] = (),
     ) -> None:
         self._fine = arrays[0]
         self._levels = CoarserLevels(arrays)
@@ -80,6 +83,7 @@ class Composer:
         self._spool = Spool(folder / "spool")
         self._journal = journal
         self._done = set(journal.done)
+        self._skipped = frozenset(skipped)
         self._pixels = arrays[0].chunk_px
         self._writers = writers
         self._pool = ThreadPoolExecutor(writers, thread_name_prefix="slideconcord-write")
@@ -170,7 +174,7 @@ class Composer:
         """Return how many unfinished tiles touch each chunk."""
         waiting = np.zeros(self._fine.chunk_shape, np.int32)
         for index in range(len(self._grid)):
-            if index not in self._done:
+            if index not in self._done and index not in self._skipped:
                 waiting[self._range_of(index)] += 1
         return waiting
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import contains
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -122,7 +123,8 @@ class Model:
 
     def on(self, device: str = "auto", precision: str = "auto", engine: str = "eager") -> Model:
         """Return the model on another device or by another engine; defaults keep it as it is."""
-        if device == precision == "auto" and engine in ("eager", self.engine):
+        kept = ("auto", self.device), ("auto", self.precision), ("eager", self.engine)
+        if all(map(contains, kept, (device, precision, engine))):
             return self
         device = self.device if device == "auto" else device
         return Model(self.spec, self._runner.moved(device, precision, engine))

@@ -76,6 +76,13 @@ class PredictOptions:
     box: Box | None = field(
         default=None, metadata=_help("Predict only this box of level-0 pixels.")
     )
+    skip_background: bool = field(
+        default=False,
+        metadata=_help(
+            "Leave out tiles without tissue (the pan-cancer paper's mask at 5 µm): neither read "
+            "nor computed, their pixels are 0 in every class."
+        ),
+    )
     within_bounds: bool = field(
         default=False,
         metadata=_help("Predict only the part of the slide that its file names as scanned."),

@@ -7,12 +7,16 @@ from functools import cached_property
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box, Frame, Mpp
 from slideconcord.provenance import fingerprint_json
-from slideconcord.segmentation.model import Model
+from slideconcord.segmentation.model import Model, ModelSpec
 from slideconcord.segmentation.options import PredictOptions
 from slideconcord.segmentation.tiles import TileGrid
+from slideconcord.segmentation.tissue import find_tissue
+from slideconcord.slides.tissue import PAPER_TISSUE
 
 if TYPE_CHECKING:
     from slideconcord.slides import Slide
@@ -43,6 +47,24 @@ class Plan:
         return Frame(self.box_px.y * step_y, self.box_px.x * step_x, step_y, step_x)
 
     @cached_property
+    def skipped(self) -> frozenset[int]:
+        """The tiles that are left out for want of tissue; none unless asked for."""
+        return self._without_tissue() if self.options.skip_background else frozenset()
+
+    def _without_tissue(self) -> frozenset[int]:
+        # Of the whole slide: a small part alone might hold less than the least piece of tissue.
+        mask = find_tissue(self.slide)
+        pixels, frame, ours = np.asarray(mask.array), mask.frame, self.frame
+        empty = set()
+        for index in range(len(self.grid)):
+            box = self.grid.box(index)
+            y, x = frame.from_level0(*ours.to_level0(box.y, box.x))
+            stop_y, stop_x = frame.from_level0(*ours.to_level0(box.stop_y, box.stop_x))
+            if not pixels[floor(y) : ceil(stop_y), floor(x) : ceil(stop_x)].any():
+                empty.add(index)
+        return frozenset(empty)
+
+    @cached_property
     def parameters(self) -> dict[str, Any]:
         """What was chosen, as JSON: everything besides slide and model that changes a pixel."""
         return {
@@ -53,9 +75,13 @@ class Plan:
             "precision": self.model.precision,
             "slide_mpp": list(self.slide.mpp),
             "slide_colour": self.slide.colour,
+            **({"skipped": self._skipped_facts()} if self.skipped else {}),
             # Others round otherwise.
             **({} if self.model.engine == "eager" else {"engine": self.model.engine}),
         }
+
+    def _skipped_facts(self) -> dict[str, Any]:
+        return {"tissue": PAPER_TISSUE.facts(), "tiles": sorted(self.skipped)}
 
     @cached_property
     def key(self) -> str:
@@ -68,6 +94,16 @@ class Plan:
                 "parameters": self.parameters,
             }
         )
+
+
+def unlike_model(spec: ModelSpec, tile_px: int) -> str | None:
+    """Return what to say when tiles have another size than the model was made for, else None."""
+    if tile_px == spec.tile_px or spec.weights_sha256 is None:
+        return None
+    return (
+        f"tile_px={tile_px} is not the {spec.tile_px} that model {spec.name!r} was "
+        "made for: results can differ. --check-shift (check_shift) says how much tiles matter."
+    )
 
 
 def plan_run(slide: Slide, model: Model, options: PredictOptions) -> Plan:

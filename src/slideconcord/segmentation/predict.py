@@ -20,8 +20,9 @@ from slideconcord.segmentation.memory import Trimmer
 from slideconcord.segmentation.model import Model
 from slideconcord.segmentation.options import PredictOptions
 from slideconcord.segmentation.pipeline import Pipeline, Stages
-from slideconcord.segmentation.plan import Plan, plan_run
+from slideconcord.segmentation.plan import Plan, plan_run, unlike_model
 from slideconcord.segmentation.probability import ProbabilityMap
+from slideconcord.segmentation.reading import TileReader
 from slideconcord.segmentation.run import Run, told
 from slideconcord.segmentation.tiles import TileQueue
 
@@ -35,8 +36,6 @@ Focus = Point | Callable[[], Point | None] | None
 
 # What the tiles read ahead and in a batch may take, as RGB.
 _AHEAD_BYTES = 384 << 20
-# Decoded tiles of the slide, which neighbouring tiles of the run share.
-_CACHE_BYTES = 48 << 20
 _BATCH_PX = {"cuda": 16 << 20, "mps": 4 << 20}
 
 
@@ -70,6 +69,7 @@ def predict_tiles(
     *,
     focus: Focus = None,
     overwrite: bool = False,
+    ahead: TileReader | None = None,
 ) -> Tiles:
     """Predict a slide into ``out``, yielding each tile once it is safe on disk.
 
@@ -90,6 +90,8 @@ def predict_tiles(
         (or None), asked before each tile, from another thread.
     overwrite
         Replace a result of other origin in ``out`` instead of refusing.
+    ahead
+        A reader for the same plan that has read its first tiles already; see `one_ahead`.
 
     Returns
     -------
@@ -106,14 +108,10 @@ def predict_tiles(
         When the slide cannot be read at all. Single damaged tiles are marked in ``run.json``.
     """
     options = options or PredictOptions()
-    plan = plan_run(slide, model, options)
-    if plan.grid.tile_px != model.spec.tile_px and model.spec.weights_sha256 is not None:
-        warnings.warn(
-            f"tile_px={plan.grid.tile_px} is not the {model.spec.tile_px} that model "
-            f"{model.name!r} was made for: results can differ.",
-            stacklevel=2,
-        )
-    return _run(plan, Path(out), focus, overwrite)
+    plan = plan_run(slide, model, options) if ahead is None else ahead.plan
+    if (note := unlike_model(plan.model.spec, plan.grid.tile_px)) is not None:
+        warnings.warn(note, stacklevel=2)
+    return _run(ahead or TileReader(plan), Path(out), focus, overwrite)
 
 
 def predict(
@@ -143,21 +141,21 @@ def predict(
             on_tile(tile)
 
 
-def _run(plan: Plan, out: Path, focus: Focus, overwrite: bool) -> Tiles:
-    with Run(out, plan, overwrite=overwrite) as run:
+def _run(reader: TileReader, out: Path, focus: Focus, overwrite: bool) -> Tiles:
+    plan = reader.plan
+    with closing(reader), Run(out, plan, overwrite=overwrite) as run:
         if run.finished:
             return run.map()
         # Compressing needs far less than computing on a CPU; a GPU is another matter.
         writers = min(max((os.cpu_count() or 2) // 4, 1), 8)
         with told(out):
-            composer = Composer(run.arrays, plan.grid, run.state, run.journal, writers)
-        # What is on the screen stays in the shared cache, and memory does not depend on the slide.
-        source = plan.slide.apart(_CACHE_BYTES)
-        done, total = len(run.journal.done), len(plan.grid)
+            composer = Composer(
+                run.arrays, plan.grid, run.state, run.journal, writers, skipped=plan.skipped
+            )
+        done, total = len(run.journal.done), len(plan.grid) - len(plan.skipped)
         with (
-            closing(source.pyramid),
             closing(composer),
-            closing(_start(plan, source, composer, run, focus)) as pipeline,
+            closing(_start(reader, composer, run, focus)) as pipeline,
         ):
             for index in pipeline:
                 done += 1
@@ -165,30 +163,26 @@ def _run(plan: Plan, out: Path, focus: Focus, overwrite: bool) -> Tiles:
         return run.finish()
 
 
-def _start(plan: Plan, source: Slide, composer: Composer, run: Run, focus: Focus) -> Pipeline:
-    queue = TileQueue(plan.grid, run.journal.done)
+def _start(reader: TileReader, composer: Composer, run: Run, focus: Focus) -> Pipeline:
+    plan = reader.plan
+    queue = TileQueue(plan.grid, [*run.journal.done, *plan.skipped])
     batch, ahead, readers = _sizes(plan)
-    origin = plan.box_px
     trim = Trimmer()
 
     def take() -> int | None:
         point = focus() if callable(focus) else focus
         return queue.take(None if point is None else plan.frame.from_level0(*point))
 
-    def read(index: int) -> Any:
-        box = plan.grid.box(index).shift(origin.y, origin.x)
-        return source.read_grid(plan.mpp, box, on_damage="mark")
-
     def write(index: int, tile: Any) -> None:
         with told(run.out):
-            composer.add(index, tile, source.damaged)
+            composer.add(index, tile, reader.damaged)
         trim()
 
     def show() -> None:
         with told(run.out):
             composer.show()
 
-    stages = Stages(take, read, plan.model.begin_batch, write, show)
+    stages = Stages(take, reader.read, plan.model.begin_batch, write, show)
     return Pipeline(stages, readers=readers, batch=batch, ahead=ahead)
 
 

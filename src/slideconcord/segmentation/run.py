@@ -20,7 +20,7 @@ from slideconcord.provenance import record
 from slideconcord.segmentation.chunks import ChunkedArray
 from slideconcord.segmentation.journal import Journal
 from slideconcord.segmentation.lock import FolderLock
-from slideconcord.segmentation.plan import Plan
+from slideconcord.segmentation.plan import Plan, unlike_model
 from slideconcord.segmentation.probability import (
     ATTRIBUTES,
     MAP_NAME,
@@ -201,10 +201,12 @@ class Run:
         }
 
     def _record(self) -> dict[str, Any]:
+        note = unlike_model(self._plan.model.spec, self._plan.grid.tile_px)
         return record(
             **self._origin(),
             tiles=len(self._plan.grid),
             device=self._plan.model.device,
+            **({} if note is None else {"notes": [note]}),
             damaged_tiles=[list(tile) for tile in sorted(self.journal.damaged)],
         )
 
