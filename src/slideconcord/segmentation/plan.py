@@ -16,7 +16,7 @@ from slideconcord.segmentation.model import Model, ModelSpec
 from slideconcord.segmentation.options import PredictOptions
 from slideconcord.segmentation.tiles import TileGrid
 from slideconcord.segmentation.tissue import find_tissue
-from slideconcord.slides.tissue import PAPER_TISSUE
+from slideconcord.segmentation.tissue_pixels import PAPER_TISSUE
 
 if TYPE_CHECKING:
     from slideconcord.slides import Slide
