@@ -68,17 +68,24 @@ def scan(
     workers = threads or min(cpu_count() or 1, 8)
     spool = PyramidSpool((height, width), level_count(height, width), TILE_PX, scanner.jpeg_quality)
     with spool, ThreadPoolExecutor(workers) as pool:
-
-        def make(box: Box) -> tuple[Rgb, bytes]:
-            view = scanner.view(tissue, box)
-            return view, encode(next(tiles_of(view, TILE_PX)), scanner.jpeg_quality)
-
         for index, y in enumerate(range(0, height, TILE_PX)):
             band = Box(y, 0, min(TILE_PX, height - y), width)
-            columns = range(0, width, TILE_PX)
-            boxes = [Box(y, x, band.height, min(TILE_PX, width - x)) for x in columns]
-            views, encoded = zip(*pool.map(make, boxes), strict=True)
-            spool.add(np.concatenate(views, axis=1), encoded=list(encoded))
+            pixels, encoded = _scan_band(tissue, scanner, band, pool)
+            spool.add(pixels, encoded=encoded)
             yield ScannedBand(index, total, band)
         text = describe(tissue, scanner)
         write_tiff(Path(path), spool, mpp=scanner.mpp, model=scanner.name, description=text)
+
+
+def _scan_band(
+    tissue: VirtualTissue, scanner: VirtualScanner, band: Box, pool: ThreadPoolExecutor
+) -> tuple[Rgb, list[bytes]]:
+    """Return the pixels of one row of tiles, and each of its tiles encoded."""
+    pixels = np.empty((*band.shape, 3), np.uint8)
+
+    def make(x: int) -> bytes:
+        box = Box(band.y, x, band.height, min(TILE_PX, band.width - x))
+        pixels[:, x : box.stop_x] = view = scanner.view(tissue, box)
+        return encode(next(tiles_of(view, TILE_PX)), scanner.jpeg_quality)
+
+    return pixels, list(pool.map(make, range(0, band.width, TILE_PX)))

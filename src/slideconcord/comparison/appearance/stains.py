@@ -48,7 +48,7 @@ def stain_vectors(rgb: npt.NDArray[np.uint8], white: Reals) -> StainVectors:
     Pixels whose density is longer than 0.15 span a plane; the vectors are its directions at the
     1st and 99th percentile of the angle. Asking for 0.15 in every channel, as is often done,
     would drop pure eosin, which absorbs hardly any red: on virtual scans it turns eosin by 11 to
-    18 degrees, this rule by 1 to 3. Haematoxylin is the vector that absorbs more red.
+    18 degrees, this rule by at most 3. Haematoxylin is the vector that absorbs more red.
 
     Parameters
     ----------
