@@ -237,3 +237,11 @@ def test_every_doubt_has_its_words(quality, pose, status, says):
     assert found[0] == status
     assert bool(found[1]) == (status != "ok")
     assert re.search(says, found[1])
+
+
+def test_what_is_sure_from_afar_but_strange_nearby_is_for_looking_only():
+    strange = replace(GOOD, accepted=20)
+    found = judge(strange, PLAIN, Registering(), Mpp(0.5, 0.5), sure_from_afar=True)
+    assert found[0] == "coarse"
+    assert "only from afar" in found[1]
+    assert judge(GOOD, PLAIN, Registering(), Mpp(0.5, 0.5), sure_from_afar=True) == ("ok", "")

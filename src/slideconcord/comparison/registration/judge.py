@@ -19,14 +19,35 @@ MOST_ANISOTROPY = 0.05
 """Both pixel sizes of a scanner may be 2 % wrong, each its own way; sections differ by more."""
 
 
+Verdict = tuple[Status, str]
+LOOSE: Verdict = (
+    "coarse",
+    "The two look alike only from afar, as other stains or neighbouring sections do: look, and do "
+    "not measure.",
+)
+
+
 def judge(
-    quality: Quality, pose: Pose, options: Registering, moving_mpp: Mpp
-) -> tuple[Status, str]:
-    """Return the status and, unless it is ``ok``, the reason as a sentence."""
+    quality: Quality,
+    pose: Pose,
+    options: Registering,
+    moving_mpp: Mpp,
+    *,
+    sure_from_afar: bool = False,
+) -> Verdict:
+    """Return the status and, unless it is ``ok``, the reason as a sentence.
+
+    ``sure_from_afar``: most tiles of the overview found their place, whatever finer ones say.
+    """
     if abs(pose.scale - 1) > options.scale_tolerance:
         return "failed", wrong_scale(pose.scale, moving_mpp)
-    for reason in _failures(quality, pose):
-        return "failed", reason
+    for reason in _strangeness(quality):
+        return LOOSE if sure_from_afar else ("failed", reason)
+    if pose.anisotropy > MOST_ANISOTROPY:
+        return "failed", (
+            f"The best fit stretches the tissue by {pose.anisotropy:.1%} in one direction, which "
+            "no scanner does: it seems to be another section."
+        )
     for reason in _doubts(quality, pose):
         return "coarse", reason
     return "ok", ""
@@ -42,7 +63,7 @@ def wrong_scale(scale: float, moving_mpp: Mpp) -> str:
     )
 
 
-def _failures(quality: Quality, pose: Pose) -> Iterator[str]:
+def _strangeness(quality: Quality) -> Iterator[str]:
     if not quality.ncc > quality.ncc_null:
         yield (
             "The tissue of the two scans matches no better in place than in wrong places "
@@ -53,11 +74,6 @@ def _failures(quality: Quality, pose: Pose) -> Iterator[str]:
         yield (
             f"Only {quality.accepted} of {quality.tiles} tiles found their place: it seems to be "
             "other tissue, or another section."
-        )
-    if pose.anisotropy > MOST_ANISOTROPY:
-        yield (
-            f"The best fit stretches the tissue by {pose.anisotropy:.1%} in one direction, which "
-            "no scanner does: it seems to be another section."
         )
 
 

@@ -18,10 +18,6 @@ from slideconcord.comparison.registration.rounds import Both, Round, measure_rou
 from slideconcord.comparison.registration.tiles import Look
 from slideconcord.comparison.registration.value import Quality
 
-REASON = (
-    "The two look alike only from afar, as other stains or neighbouring sections do: look, and do "
-    "not measure."
-)
 _TILES = 300
 _NEAR_PX = 3.0
 _TRIALS = 3000

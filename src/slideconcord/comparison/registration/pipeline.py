@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slideconcord.comparison.registration import loose
-from slideconcord.comparison.registration.judge import judge
+from slideconcord.comparison.registration.judge import LOOSE, judge
 from slideconcord.comparison.registration.lattice import common_tissue
 from slideconcord.comparison.registration.outcome import Attempt, RegistrationStep
 from slideconcord.comparison.registration.planes import pose_of
@@ -56,10 +55,8 @@ def _register(attempt: Attempt, moving: Slide, fixed: Slide) -> Steps:
     start = yield from find_pose(both, looks[0], attempt.options)
     if isinstance(start, str):
         return attempt.fail(start)
-    if start.quality is not None:
-        return attempt.finish(
-            start.matrix, ("coarse", loose.REASON), start.quality, pose_from=start.guess.source
-        )
+    if start.is_loose:
+        return _from_afar(attempt, start)
     return (yield from _refine(attempt, both, start, looks))
 
 
@@ -79,6 +76,8 @@ def _refine(
         matrix = choose_affine(pairs)[0]
     last = yield from measure_round(both, matrix, looks[2], options.most_tiles)
     if last is None or len(pairs := last.pairs()) < LEAST_PAIRS:
+        if start.is_sure:
+            return _from_afar(attempt, start)
         reason = f"Nothing that looks alike was found at {looks[2].mpp:g} µm per pixel."
         return attempt.fail(reason, Quality(inliers=start.guess.inliers))
     matrix, model, errors = choose_affine(pairs)
@@ -86,9 +85,18 @@ def _refine(
     field, unseen = chosen or (None, errors)
     overlap = common_tissue(both.moving_view, both.fixed_view, matrix).overlap
     quality = _quality(start.guess.inliers, last, len(pairs), overlap, errors, unseen)
-    verdict = judge(quality, pose_of(matrix), options, attempt.moving.mpp)
+    verdict = judge(
+        quality, pose_of(matrix), options, attempt.moving.mpp, sure_from_afar=start.is_sure
+    )
+    if verdict == LOOSE:
+        return _from_afar(attempt, start)
     facts = {"pose_from": start.guess.source, "model": model, "tile_mpp": looks[2].mpp}
     return attempt.finish(matrix, verdict, quality, field, **facts)
+
+
+def _from_afar(attempt: Attempt, start: FirstPose) -> Registration:
+    """Return what the overview says, where finer tiles say nothing."""
+    return attempt.finish(start.matrix, LOOSE, start.quality, pose_from=start.guess.source)
 
 
 def _quality(

@@ -21,15 +21,23 @@ _TILES = 64, 150
 LEAST_PAIRS = 8
 _LEAST_PASSED = 0.2
 _LOOSE_GUESSES = 3
+_SURE = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FirstPose:
-    """Where to begin, in µm; ``quality`` is set where only a loose likeness was found."""
+    """Where to begin, in µm; `is_loose` where the two look alike only from afar."""
 
     matrix: Matrix
     guess: Guess
-    quality: Quality | None = None
+    quality: Quality
+    """What tiles of the overview said."""
+    is_loose: bool = False
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether most tiles of the overview found their place."""
+        return self.quality.accepted >= _SURE * max(self.quality.tiles, 1)
 
 
 def find_pose(
@@ -42,16 +50,16 @@ def find_pose(
         if abs((scale := pose_of(guess.matrix).scale) - 1) > options.scale_tolerance:
             beyond = beyond or wrong_scale(scale, both.moving.slide.mpp)
             continue
-        matrix = yield from _confirmed(both, guess.matrix, look)
-        if matrix is not None:
-            return FirstPose(matrix, guess)
+        found = yield from _confirmed(both, guess, look)
+        if found is not None:
+            return found
         doubted.append(guess)
     if beyond is not None:
         return beyond
     for guess in [g for g in doubted if not pose_of(g.matrix).mirrored][:_LOOSE_GUESSES]:
-        found = yield from loose_fit(both, guess.matrix, look, options.seed)
-        if found is not None:
-            return FirstPose(found[0], guess, found[1])
+        fit = yield from loose_fit(both, guess.matrix, look, options.seed)
+        if fit is not None:
+            return FirstPose(fit[0], guess, fit[1], is_loose=True)
     return "No pose was found under which the two scans look alike: it seems to be other tissue."
 
 
@@ -67,9 +75,10 @@ def _guesses(both: Both, options: Registering) -> Iterator[Guess]:
 
 
 def _confirmed(
-    both: Both, matrix: Matrix, look: Look
-) -> Generator[RegistrationStep, None, Matrix | None]:
-    """Return the refined map; None where too few tiles find their place under it."""
+    both: Both, guess: Guess, look: Look
+) -> Generator[RegistrationStep, None, FirstPose | None]:
+    """Return the refined pose; None where too few tiles find their place under it."""
+    matrix = guess.matrix
     for most in _TILES:
         tried = yield from measure_round(both, matrix, look, most)
         if tried is None:
@@ -78,4 +87,5 @@ def _confirmed(
         if len(pairs) < max(LEAST_PAIRS, _LEAST_PASSED * tried.textured):
             return None
         matrix = choose_affine(pairs)[0]
-    return matrix
+        quality = Quality(guess.inliers, tried.textured, len(pairs))
+    return FirstPose(matrix, guess, quality)
