@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from slideconcord.segmentation.probability import ProbabilityMap
     from slideconcord.slides.colour import Colour
 
-LayerData = tuple[Any, dict[str, Any], Literal["image", "labels", "shapes"]]
+LayerData = tuple[Any, dict[str, Any], Literal["image", "labels", "shapes", "points", "vectors"]]
 UNITS = ("um", "um")
 PROBABILITY_OPACITY, OUTLINE_OPACITY, FILLED_OPACITY = 0.6, 1.0, 0.5
 MASK_COLOUR = (0.10, 0.85, 0.95, 1.0)

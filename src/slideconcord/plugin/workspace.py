@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
 
 from psygnal import SignalGroupDescriptor
 from psygnal.containers import EventedList
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Status = Literal["idle", "running", "cancelling", "done", "cancelled", "failed"]
 Area = Literal["slide", "view", "rectangle"]
 Style = Literal["outline", "filled", "none"]
+State = TypeVar("State")
 DEFAULT_MODEL = "stain-density"
 
 
@@ -68,11 +69,11 @@ class Reference:
     """How the map's index sees it; None until that is counted."""
 
 
-class History:
-    """Cuts one can return to: a new one after an undo forgets what was undone."""
+class History(Generic[State]):
+    """States one can return to: a new one after an undo forgets what was undone."""
 
-    def __init__(self, first: Tuning) -> None:
-        self._tunings, self._at = [first], 0
+    def __init__(self, first: State) -> None:
+        self._states, self._at = [first], 0
 
     @property
     def can_undo(self) -> bool:
@@ -80,20 +81,20 @@ class History:
 
     @property
     def can_redo(self) -> bool:
-        return self._at + 1 < len(self._tunings)
+        return self._at + 1 < len(self._states)
 
-    def push(self, tuning: Tuning) -> None:
-        if tuning != self._tunings[self._at]:
-            self._tunings[self._at + 1 :] = [tuning]
+    def push(self, state: State) -> None:
+        if state != self._states[self._at]:
+            self._states[self._at + 1 :] = [state]
             self._at += 1
 
-    def undo(self) -> Tuning:
+    def undo(self) -> State:
         self._at = max(self._at - 1, 0)
-        return self._tunings[self._at]
+        return self._states[self._at]
 
-    def redo(self) -> Tuning:
-        self._at = min(self._at + 1, len(self._tunings) - 1)
-        return self._tunings[self._at]
+    def redo(self) -> State:
+        self._at = min(self._at + 1, len(self._states) - 1)
+        return self._states[self._at]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,42 @@
+"""Overlay: B over A, as opaque as the dial says."""
+
+from __future__ import annotations
+
+from slideconcord.plugin.views.base import ComparisonView, Dial
+from slideconcord.plugin.views.captions import Captions
+from slideconcord.plugin.views.scan_layers import add_scan, shown_affine
+
+
+class Overlay(ComparisonView):
+    """Two scans in one picture."""
+
+    key = "Alt-2"
+    title = "Overlay"
+    tip = "B lies over A; the slider makes it more or less opaque."
+    _opacity = 50.0
+
+    @property
+    def dial(self) -> Dial:
+        return Dial("Opacity of B", 0, 100, self._opacity, "%")
+
+    def enter(self) -> None:
+        a, b = self.pair()
+        self._captions = Captions(self.stage)
+        self._layers = [add_scan(self.stage, scan, self.hub) for scan in (a, b)]
+        self._captions.add(self.pair_caption())
+        self.turn(self._opacity)
+
+    def leave(self) -> None:
+        self._captions.close()
+
+    def turn(self, value: float) -> None:
+        self._opacity = value
+        self._layers[1].opacity = value / 100
+
+    def follow_placement(self) -> bool:
+        pair = self.pair()
+        if not all(scan.placed.is_affine for scan in pair):
+            return False
+        for scan, layer in zip(pair, self._layers, strict=True):
+            layer.affine = shown_affine(scan, self.hub)
+        return True
