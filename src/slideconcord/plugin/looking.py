@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal, Slot
 
 from slideconcord.comparison.views.disagreements import Disagreement, disagreement_steps
 from slideconcord.errors import ParameterError
 from slideconcord.plugin.jobs import Job
+from slideconcord.plugin.rescue import PointPairs
 from slideconcord.plugin.views.flicker import Flicker
 from slideconcord.plugin.views.grid import LinkedGrid
 from slideconcord.plugin.views.live_masks import LiveMask, require_map
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 PLAIN = "plain"
 """No view: the user's own layers."""
+PAIRS = "pairs"
+"""Hub and scan side by side, to mark landmarks on both."""
 _AROUND = 3.0
 _LEAST_UM = 60.0
 
@@ -31,6 +34,8 @@ class Looking(QObject):
 
     changed = Signal()
     """Another view is shown, or it says something else."""
+    pointed = Signal(float, float)
+    """Where the cross-hair is, (y, x) in µm of the hub."""
 
     def __init__(self, session: Session, case: Case, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -91,6 +96,11 @@ class Looking(QObject):
             self.show("agreement")
         self.walk.go(step)
 
+    @property
+    def pairs(self) -> PointPairs | None:
+        """The view in which landmarks are marked, while it is shown."""
+        return self.view if isinstance(self.view, PointPairs) else None
+
     def mark(self, y_um: float, x_um: float) -> None:
         """Put the grid's cross on a place."""
         if isinstance(self.view, LinkedGrid):
@@ -103,16 +113,21 @@ class Looking(QObject):
         self.stage.close()
 
     def _enter(self, name: str) -> None:
-        view = VIEWS[name](self.stage, self._case)
+        view = (PointPairs if name == PAIRS else VIEWS[name])(self.stage, self._case)
         self.stage.open()
         try:
             view.enter()
+            self.stage.ready()
         except Exception:
             # the window must not stay empty, whatever went wrong
             self.stage.close()
             self.changed.emit()
             raise
         self.name, self.view = name, view
+        if isinstance(view, LinkedGrid):
+            view.cross.pointed.connect(self.pointed)
+        if isinstance(view, PointPairs):
+            view.heard.marked.connect(self.changed)
 
     def _leave(self) -> None:
         view, self.view, self.name = self.view, None, PLAIN
@@ -229,4 +244,3 @@ class Walk(QObject):
     def _say(self, text: str) -> None:
         self.message = text
         self.changed.emit()
-

@@ -62,9 +62,7 @@ class PointPairs(ComparisonView):
             self.marks.append(self._add_marks(scan, colour))
             self._captions.add(f"{scan.name}: click landmarks 1, 2, 3")
         self.stage.arrange(_LAYERS_PER_CELL)
-        viewer = self.stage.viewer
-        viewer.layers.selection.active = self.stage.layers[0]
-        viewer.mouse_drag_callbacks.append(self._on_press)
+        self.stage.viewer.mouse_drag_callbacks.append(self._on_press)
 
     def leave(self) -> None:
         self.stage.viewer.mouse_drag_callbacks.remove(self._on_press)
@@ -83,14 +81,16 @@ class PointPairs(ComparisonView):
         ParameterError
             When there are too few, unequally many, or they lie on a line.
         """
-        on_hub, on_scan = self.counts
-        if on_hub != on_scan or on_hub < LEAST_PAIRS:
+        hub_count, scan_count = self.counts
+        if hub_count != scan_count or hub_count < LEAST_PAIRS:
             raise ParameterError(
-                f"{on_hub} marks on {self.hub.name} and {on_scan} on {self.scan.name}: "
+                f"{hub_count} marks on {self.hub.name} and {scan_count} on {self.scan.name}: "
                 f"mark the same places on both, {LEAST_PAIRS} or more."
             )
         hub, scan = self.hub.entry.slide, self.scan.entry.slide
-        return from_points(scan, hub, np.asarray(self.marks[1].data), np.asarray(self.marks[0].data))
+        return from_points(
+            scan, hub, np.asarray(self.marks[1].data), np.asarray(self.marks[0].data)
+        )
 
     def mark(self, cell: int, y_um: float, x_um: float) -> None:
         """Mark a place of the world as a landmark of the hub (cell 0) or of the scan (1)."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from psygnal import SignalGroupDescriptor
 
 from slideconcord.comparison.registration.options import Registering
-from slideconcord.comparison.registration.outcome import give_up
+from slideconcord.comparison.registration.outcome import Attempt
 from slideconcord.comparison.views.placed import PlacedScan
 from slideconcord.errors import MismatchError, ParameterError
 from slideconcord.plugin.workspace import History
@@ -139,20 +139,29 @@ class Case:
 
 def unregistered(moving: Scan, hub: Scan) -> Registration:
     """Return the failed registration of a scan that nobody has registered."""
-    slides = moving.entry.slide, hub.entry.slide
-    return give_up(*slides, "none", UNREGISTERED, Registering())
+    attempt = Attempt(moving.entry.slide, hub.entry.slide, "none", Registering())
+    return attempt.fail(UNREGISTERED)
 
 
 def default_names(entries: Sequence[SlideEntry]) -> dict[str, str]:
     """Return scanners as names where every slide has one of its own, else the slides' names."""
-    scanners = [entry.slide.scanner for entry in entries]
+    scanners = [str(entry.slide.scanner or "") for entry in entries]
     if all(scanners) and len(set(scanners)) == len(scanners):
-        return {e.id: str(name) for e, name in zip(entries, scanners, strict=True)}
+        return dict(zip([entry.id for entry in entries], own_words(scanners), strict=True))
     names = [entry.name for entry in entries]
     return {
         entry.id: name if names.count(name) == 1 else f"{name} ({number})"
         for number, (entry, name) in enumerate(zip(entries, names, strict=True), 1)
     }
+
+
+def own_words(names: Sequence[str]) -> list[str]:
+    """Return names without the words that they all begin with."""
+    words = [name.split() for name in names]
+    common = 0
+    while all(len(w) > common + 1 for w in words) and len({w[common] for w in words}) == 1:
+        common += 1
+    return [" ".join(w[common:]) for w in words]
 
 
 def require_different(entries: Sequence[SlideEntry]) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Readable on glass, on tissue and on napari's black.
 COLOUR, ALARM = "#1769ff", "#e00020"
-_INSET_PX = (14.0, 12.0)
+_INSET_PX = (8.0, 10.0)
 _MOVE_MS = 15
 
 
@@ -44,7 +44,7 @@ class Captions(QObject):
                 "string": "{caption}",
                 "size": 11,
                 "color": ALARM if alarm else COLOUR,
-                "anchor": "upper_left",
+                "anchor": "lower_left",
             },
             "face_color": "transparent",
             "border_color": "transparent",

@@ -34,6 +34,9 @@ class Flicker(Overlay):
         self.show_b(False)
         self.turn(self._hertz)
 
+    def follow_placement(self) -> bool:
+        return False
+
     def leave(self) -> None:
         self._clock.stop()
         super().leave()

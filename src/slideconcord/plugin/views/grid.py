@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slideconcord.plugin.layers import mask_layer
+from slideconcord.plugin.layers import UNITS, mask_layer
 from slideconcord.plugin.live import refresh_live
 from slideconcord.plugin.views.base import ComparisonView, caption
 from slideconcord.plugin.views.captions import Captions
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 LAYERS_PER_CELL = 4
 
 
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    scan: Scan
+    layers: tuple[Any, Any]
+    text: Any
+    lost: bool
+    """Whether it says that the scan is not aligned."""
+
+
 class LinkedGrid(ComparisonView):
     """All scans side by side, moved and zoomed as one."""
 
@@ -32,14 +42,14 @@ class LinkedGrid(ComparisonView):
         hub = self.hub
         self._captions, self.cross = Captions(self.stage), CrossHair(self.stage)
         self._masks: list[LiveMask] = []
-        self._placed: list[tuple[Scan, list[Any]]] = []
+        self._cells: list[_Cell] = []
         for scan in self.case.scans:
             picture = add_scan(self.stage, scan, hub, field=False)
             contour = self._add_contour(scan)
             self.cross.add()
             lost = not scan.placed.is_aligned
-            self._captions.add(caption(scan), alarm=lost)
-            self._placed.append((scan, [picture, contour]))
+            text = self._captions.add(caption(scan), alarm=lost)
+            self._cells.append(_Cell(scan, (picture, contour), text, lost))
         self.stage.arrange(LAYERS_PER_CELL)
 
     def leave(self) -> None:
@@ -49,17 +59,18 @@ class LinkedGrid(ComparisonView):
             mask.close()
 
     def follow_placement(self) -> bool:
-        if any(not scan.placed.is_aligned for scan in self.case.scans):
+        if any(cell.lost == cell.scan.placed.is_aligned for cell in self._cells):
             return False
-        for scan, layers in self._placed:
-            for layer in layers:
-                layer.affine = shown_affine(scan, self.hub)
+        for cell in self._cells:
+            for layer in cell.layers:
+                layer.affine = shown_affine(cell.scan, self.hub)
+            self._captions.say(cell.text, caption(cell.scan))
         return True
 
     def _add_contour(self, scan: Scan) -> Any:
         """Add the outline of a scan's mask, or, so that cells stay alike, a layer of nothing."""
         if scan.entry.probability is None:
-            keywords = {"name": f"{scan.name}: not segmented", "visible": False}
+            keywords = {"name": f"{scan.name}: not segmented", "visible": False, "units": UNITS}
             return self.stage.add((np.empty((0, 2, 2)), keywords, "vectors"))
         layers: list[Any] = []
         mask = LiveMask(scan.entry, "outline", partial(_redraw, layers))

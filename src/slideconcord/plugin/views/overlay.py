@@ -23,7 +23,7 @@ class Overlay(ComparisonView):
         a, b = self.pair()
         self._captions = Captions(self.stage)
         self._layers = [add_scan(self.stage, scan, self.hub) for scan in (a, b)]
-        self._captions.add(self.pair_caption())
+        self._caption = self._captions.add(self.pair_caption())
         self.turn(self._opacity)
 
     def leave(self) -> None:
@@ -39,4 +39,5 @@ class Overlay(ComparisonView):
             return False
         for scan, layer in zip(pair, self._layers, strict=True):
             layer.affine = shown_affine(scan, self.hub)
+        self._captions.say(self._caption, self.pair_caption())
         return True

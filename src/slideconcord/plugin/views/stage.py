@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -66,13 +69,14 @@ class Stage(QObject):
         for stream in self._streams:
             stream.close()
         self._streams = []
-        for layer in layers:
-            if layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
+        self.viewer.canvas.grid.enabled = False
+        with _quick_collections():
+            for layer in reversed(layers):
+                if layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
         for slide in self._slides:
             slide.close()
         self._slides = []
-        self.viewer.canvas.grid.enabled = False
 
     def close(self) -> None:
         """Take the view's layers away and show the user's again, as they were."""
@@ -112,6 +116,10 @@ class Stage(QObject):
             self._slides.append(owns)
         return layer
 
+    def ready(self) -> None:
+        """Let the docks and keys speak about the first layer of the view."""
+        self.viewer.layers.selection.active = self.layers[0]
+
     def arrange(self, layers_per_cell: int) -> None:
         """Show so many layers at a time in each cell of a grid."""
         grid = self.viewer.canvas.grid
@@ -127,3 +135,17 @@ class Stage(QObject):
         if event.value in self.layers:
             self.layers.remove(event.value)
             self.broken.emit()
+
+
+@contextmanager
+def _quick_collections() -> Iterator[None]:
+    """Let napari's garbage collections, one with every removed layer, look at little.
+
+    All of Python's objects take most of a second; what becomes garbage here goes with the next
+    ordinary collection.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
