@@ -43,6 +43,7 @@ class Looking(QObject):
         self._case = case
         self.stage = Stage(session, self)
         self.stage.broken.connect(self._leave_broken)
+        self.stage.told.connect(self.changed)
         self.name = PLAIN
         self.view: ComparisonView | None = None
         self.walk = Walk(session, case, self)

@@ -11,6 +11,7 @@ from slideconcord.plugin.layers import slide_layer
 from slideconcord.plugin.reader import may_be_slide, open_or_ask
 
 if TYPE_CHECKING:
+    from slideconcord.comparison.case import CaseScan
     from slideconcord.plugin.session import Session
     from slideconcord.plugin.workspace import SlideEntry
     from slideconcord.slides import Slide
@@ -39,13 +40,14 @@ def open_folder(session: Session, folder: Path) -> list[SlideEntry]:
     return entries
 
 
-def open_entry(session: Session, path: Path) -> SlideEntry | None:
+def open_entry(session: Session, path: Path, scan: CaseScan | None = None) -> SlideEntry | None:
     """Return the entry of a slide, opened if need be; None when its pixel size stays unknown."""
     resolved = path.resolve()
     for entry in session.workspace.entries:
         if entry.slide.path.resolve() == resolved:
             return entry
-    slide = open_or_ask(path, can_ask=_has_window(session))
+    knows = scan is not None and scan.mpp is not None
+    slide = scan.open() if scan and knows else open_or_ask(path, can_ask=_has_window(session))
     return None if slide is None else add_slide(session, slide)
 
 
@@ -79,12 +81,12 @@ def open_case(session: Session, path: Path) -> OpenedCase:
     SlideconcordError
         When the file is no case, or a scan cannot be opened.
     """
-    from slideconcord.comparison.case import read_case
+    from slideconcord.comparison.case_files import read_case
 
     case = read_case(path)
     entries, names, hub_id = [], {}, ""
     for scan in case.scans:
-        entry = open_entry(session, scan.path)
+        entry = open_entry(session, scan.path, scan)
         if entry is None:
             continue
         entries.append(entry)

@@ -12,7 +12,7 @@ from slideconcord.comparison.registration.manual import from_points, nudge, rota
 from slideconcord.errors import ParameterError
 from slideconcord.plugin.layers import UNITS
 from slideconcord.plugin.views.base import ComparisonView
-from slideconcord.plugin.views.captions import Captions
+from slideconcord.plugin.views.captions import say
 from slideconcord.plugin.views.scan_layers import add_scan, mark, shown_affine
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from slideconcord.plugin.views.stage import Stage
 
 LEAST_PAIRS = 3
-_LAYERS_PER_CELL = 3
+_LAYERS_PER_CELL = 2
 _COLOURS = ("#ffb000", "#00c8ff")
 _SIZE_PX = 14
 
@@ -55,18 +55,16 @@ class PointPairs(ComparisonView):
 
     def enter(self) -> None:
         scans = self.hub, self.scan
-        self._captions = Captions(self.stage)
         self.marks: list[Points] = []
         for scan, colour in zip(scans, _COLOURS, strict=True):
-            add_scan(self.stage, scan, self.hub, field=False)
+            picture = add_scan(self.stage, scan, self.hub, field=False)
             self.marks.append(self._add_marks(scan, colour))
-            self._captions.add(f"{scan.name}: click landmarks 1, 2, 3")
+            say(picture, f"{scan.name}: click 1, 2, 3 ...")
         self.stage.arrange(_LAYERS_PER_CELL)
         self.stage.viewer.mouse_drag_callbacks.append(self._on_press)
 
     def leave(self) -> None:
         self.stage.viewer.mouse_drag_callbacks.remove(self._on_press)
-        self._captions.close()
 
     @property
     def counts(self) -> tuple[int, int]:

@@ -103,21 +103,20 @@ class RescueBox(QGroupBox):
 
     def _make_moves(self) -> QGridLayout:
         grid = QGridLayout()
-        for spin, value, unit, tip in (
-            (self.step_um, 1.0, " µm", "How far a nudge moves the scan (Shift+arrows)"),
-            (self.step_deg, 0.05, "°", "How far a turn goes (Ctrl+Shift+left, right)"),
+        for spin, value, most, tip in (
+            (self.step_um, 1.0, 999.0, "How far a nudge moves the scan (Shift+arrows)"),
+            (self.step_deg, 0.05, 180.0, "How far a turn goes (Ctrl+Shift+left, right)"),
         ):
             spin.setDecimals(2)
-            spin.setRange(0.01, 1000.0 if unit == " µm" else 180.0)
-            spin.setSuffix(unit)
+            spin.setRange(0.01, most)
             spin.setValue(value)
             spin.setToolTip(tip)
             narrow(spin).setMinimumWidth(_SPIN_PX)
-        grid.addWidget(QLabel("Nudge"), 0, 0)
+        grid.addWidget(QLabel("Nudge, µm"), 0, 0)
         grid.addWidget(self.step_um, 0, 1)
         for column, (text, tip, way) in enumerate(_WAYS, 2):
             grid.addWidget(self._button(text, tip, way), 0, column)
-        grid.addWidget(QLabel("Turn"), 1, 0)
+        grid.addWidget(QLabel("Turn, °"), 1, 0)
         grid.addWidget(self.step_deg, 1, 1)
         for column, (text, tip, steps) in enumerate(_TURNS, 2):
             button = QPushButton(text)

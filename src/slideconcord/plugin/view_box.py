@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
+    QGridLayout,
     QGroupBox,
     QHBoxLayout,
     QLabel,
@@ -116,15 +117,16 @@ class ViewBox(QGroupBox):
             self.view.setItemData(number, view.tip, Qt.ItemDataRole.ToolTipRole)
         self.view.setToolTip("How the scans are shown; the keys work while the picture has focus")
         column.addWidget(narrow(self.view))
-        row = QHBoxLayout()
-        for letter, box in (("A", self.a), ("B", self.b)):
-            row.addWidget(QLabel(letter))
-            row.addWidget(narrow(box), stretch=1)
+        grid = QGridLayout()
+        for number, (letter, box) in enumerate((("A", self.a), ("B", self.b))):
+            grid.addWidget(QLabel(letter), number, 0)
+            grid.addWidget(narrow(box), number, 1)
             box.setToolTip(f"The scan called {letter} in views of two")
         self.swap.setMaximumWidth(32)
         self.swap.setToolTip("Exchange A and B")
-        row.addWidget(self.swap)
-        column.addLayout(row)
+        grid.addWidget(self.swap, 0, 2, 2, 1)
+        grid.setColumnStretch(1, 1)
+        column.addLayout(grid)
         column.addWidget(self.dial_text)
         self.dial.setRange(0, _STEPS)
         column.addWidget(self.dial)

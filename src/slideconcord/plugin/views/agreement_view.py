@@ -9,7 +9,7 @@ from slideconcord.comparison.views.placed import centres_um
 from slideconcord.plugin.layers import UNITS
 from slideconcord.plugin.live import LiveLevel, refresh_live, with_tiny_level
 from slideconcord.plugin.views.base import ComparisonView, Dial
-from slideconcord.plugin.views.captions import Captions
+from slideconcord.plugin.views.captions import say
 from slideconcord.plugin.views.live_masks import LiveMask, require_map
 from slideconcord.plugin.views.scan_layers import add_scan, mark
 
@@ -45,13 +45,11 @@ class Agreement(ComparisonView):
         for scan in (a, b):
             require_map(scan.entry)
         self._masks = [LiveMask(scan.entry, "filled", self._redraw) for scan in (a, b)]
-        self._captions = Captions(self.stage)
-        add_scan(self.stage, a, self.hub)
+        picture = add_scan(self.stage, a, self.hub)
         self._layer = self._add_kinds(self._masks[0].placed(a), self._masks[1].placed(b))
-        self._captions.add(self.pair_caption())
+        say(picture, self.pair_caption())
 
     def leave(self) -> None:
-        self._captions.close()
         for mask in self._masks:
             mask.close()
 

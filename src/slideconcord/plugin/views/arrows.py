@@ -12,14 +12,15 @@ from slideconcord.errors import ParameterError
 from slideconcord.plugin.jobs import Job
 from slideconcord.plugin.layers import UNITS
 from slideconcord.plugin.views.base import ComparisonView, Dial, caption
-from slideconcord.plugin.views.captions import Captions
+from slideconcord.plugin.views.captions import say
 from slideconcord.plugin.views.scan_layers import add_scan, mark
 
 if TYPE_CHECKING:
     from slideconcord.plugin.scans import Scan
 
-_WIDTH_UM = 0.15
+_WIDTH_SHARE = 0.06
 _LEAST_SCALE_UM = 1.0
+_MOST_TIMES = 2000.0
 COLOURS = "turbo"
 
 
@@ -33,13 +34,12 @@ class ResidualArrows(ComparisonView):
 
     @property
     def dial(self) -> Dial:
-        return Dial("Arrows longer by", 1, 200, self._times, "x")
+        return Dial("Arrows longer by", 1, _MOST_TIMES, self._times, "x")
 
     def enter(self) -> None:
         self._scan = self._measured()
-        self._captions = Captions(self.stage)
-        add_scan(self.stage, self.hub, self.hub)
-        self._caption = self._captions.add(f"{caption(self._scan)}: measuring...")
+        self._picture = add_scan(self.stage, self.hub, self.hub)
+        say(self._picture, f"{caption(self._scan)}: measuring...")
         self._found: list[Residual] = []
         self._layer: Any = None
         hub, placed = self.hub.entry.slide, self._scan.placed
@@ -50,7 +50,6 @@ class ResidualArrows(ComparisonView):
 
     def leave(self) -> None:
         self._job.close()
-        self._captions.close()
 
     def turn(self, value: float) -> None:
         self._times = value
@@ -62,12 +61,14 @@ class ResidualArrows(ComparisonView):
         if job is not self._job:
             return
         if job.error is not None:
-            self._captions.say(self._caption, f"{self._scan.name}: {job.error}")
+            say(self._picture, f"{self._scan.name}: {job.error}")
             return
         self._found = job.result or []
-        self._captions.say(self._caption, f"{caption(self._scan)}: {told(self._found)}")
+        say(self._picture, f"{caption(self._scan)}: {told(self._found)}")
         if self._found:
+            self._times = fitting_times(self._found)
             self._draw()
+            self.stage.told.emit()
 
     def _draw(self) -> None:
         lengths = np.array([residual.length_um for residual in self._found])
@@ -78,7 +79,7 @@ class ResidualArrows(ComparisonView):
             "edge_color": "length_um",
             "edge_colormap": COLOURS,
             "edge_contrast_limits": (0.0, most),
-            "edge_width": _WIDTH_UM * _arrow_spacing(self._found),
+            "edge_width": _WIDTH_SHARE * _arrow_spacing(self._found),
             "vector_style": "arrow",
             "units": UNITS,
             "metadata": mark(self._scan),
@@ -116,6 +117,12 @@ def told(found: list[Residual]) -> str:
         return "no tile could be compared"
     p50, p90 = np.percentile([residual.length_um for residual in found], (50, 90))
     return f"{len(found)} tiles, p50 {p50:.2f} µm, p90 {p90:.2f} µm"
+
+
+def fitting_times(found: list[Residual]) -> float:
+    """Return how much longer arrows may be drawn without running into one another."""
+    p90 = float(np.percentile([residual.length_um for residual in found], 90))
+    return float(np.clip(round(_arrow_spacing(found) / max(p90, 1e-3)), 1, _MOST_TIMES))
 
 
 def _arrow_spacing(found: list[Residual]) -> float:

@@ -9,7 +9,7 @@ from slideconcord.comparison.views.composite import CompositeView
 from slideconcord.plugin.live import refresh_live
 from slideconcord.plugin.throttle import Throttle
 from slideconcord.plugin.views.base import ComparisonView
-from slideconcord.plugin.views.captions import Captions
+from slideconcord.plugin.views.captions import say
 from slideconcord.plugin.views.scan_layers import add_composite
 
 if TYPE_CHECKING:
@@ -25,14 +25,12 @@ class Composite(ComparisonView):
         a, b = self.pair()
         self._view = CompositeView(a.placed, b.placed, self.hub.entry.slide, self.first())
         self.prepare(self._view)
-        self._captions = Captions(self.stage)
         self._redraw = Throttle(self._draw, _REDRAW_MS)
-        self._layer = add_composite(self.stage, self._view, self.hub, f"{self.title}: A, B")
-        self._captions.add(self.pair_caption())
+        self._layer = add_composite(self.stage, self._view, self.hub)
+        say(self._layer, self.pair_caption())
 
     def leave(self) -> None:
         self._redraw.cancel()
-        self._captions.close()
         self._view.close()
 
     @abstractmethod

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import QTimer
 
-from slideconcord.plugin.views.base import Dial, caption
-from slideconcord.plugin.views.captions import Captions
+from slideconcord.plugin.views.base import Dial
 from slideconcord.plugin.views.overlay import Overlay
 from slideconcord.plugin.views.scan_layers import add_scan
 
@@ -24,11 +23,8 @@ class Flicker(Overlay):
 
     def enter(self) -> None:
         a, b = self.pair()
-        self._captions = Captions(self.stage)
         self._layers = [add_scan(self.stage, scan, self.hub) for scan in (a, b)]
-        self._names = [
-            self._captions.add(f"{letter} {caption(scan)}") for letter, scan in (("A", a), ("B", b))
-        ]
+        self._name()
         self._clock = QTimer()
         self._clock.timeout.connect(self._swap)
         self.show_b(False)
@@ -39,7 +35,6 @@ class Flicker(Overlay):
 
     def leave(self) -> None:
         self._clock.stop()
-        super().leave()
 
     @property
     def shows_b(self) -> bool:
@@ -49,8 +44,8 @@ class Flicker(Overlay):
         """Show B or A. Both stay drawn: only opacity changes, so nothing is read anew."""
         self._shows_b = wanted
         self._layers[1].opacity = 1.0 if wanted else 0.0
-        for layer, is_seen in zip(self._names, (not wanted, wanted), strict=True):
-            layer.visible = is_seen
+        for layer, is_seen in zip(self._layers, (not wanted, wanted), strict=True):
+            layer.name_overlay.visible = is_seen
 
     def hold(self, held: bool) -> None:
         """Show B while a key is held; the clock rests from then on."""

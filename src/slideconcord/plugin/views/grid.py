@@ -11,7 +11,7 @@ import numpy as np
 from slideconcord.plugin.layers import UNITS, mask_layer
 from slideconcord.plugin.live import refresh_live
 from slideconcord.plugin.views.base import ComparisonView, caption
-from slideconcord.plugin.views.captions import Captions
+from slideconcord.plugin.views.captions import say
 from slideconcord.plugin.views.crosshair import CrossHair
 from slideconcord.plugin.views.live_masks import LiveMask
 from slideconcord.plugin.views.scan_layers import add_scan, mark, shown_affine
@@ -19,14 +19,14 @@ from slideconcord.plugin.views.scan_layers import add_scan, mark, shown_affine
 if TYPE_CHECKING:
     from slideconcord.plugin.scans import Scan
 
-LAYERS_PER_CELL = 4
+LAYERS_PER_CELL = 3
 
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
     scan: Scan
     layers: tuple[Any, Any]
-    text: Any
+    """Picture and contour."""
     lost: bool
     """Whether it says that the scan is not aligned."""
 
@@ -40,7 +40,7 @@ class LinkedGrid(ComparisonView):
 
     def enter(self) -> None:
         hub = self.hub
-        self._captions, self.cross = Captions(self.stage), CrossHair(self.stage)
+        self.cross = CrossHair(self.stage)
         self._masks: list[LiveMask] = []
         self._cells: list[_Cell] = []
         for scan in self.case.scans:
@@ -48,12 +48,11 @@ class LinkedGrid(ComparisonView):
             contour = self._add_contour(scan)
             self.cross.add()
             lost = not scan.placed.is_aligned
-            text = self._captions.add(caption(scan), alarm=lost)
-            self._cells.append(_Cell(scan, (picture, contour), text, lost))
+            say(picture, caption(scan), alarm=lost)
+            self._cells.append(_Cell(scan, (picture, contour), lost))
         self.stage.arrange(LAYERS_PER_CELL)
 
     def leave(self) -> None:
-        self._captions.close()
         self.cross.close()
         for mask in self._masks:
             mask.close()
@@ -64,7 +63,7 @@ class LinkedGrid(ComparisonView):
         for cell in self._cells:
             for layer in cell.layers:
                 layer.affine = shown_affine(cell.scan, self.hub)
-            self._captions.say(cell.text, caption(cell.scan))
+            say(cell.layers[0], caption(cell.scan), alarm=cell.lost)
         return True
 
     def _add_contour(self, scan: Scan) -> Any:

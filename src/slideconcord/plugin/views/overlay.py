@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from slideconcord.plugin.views.base import ComparisonView, Dial
-from slideconcord.plugin.views.captions import Captions
+from slideconcord.plugin.views.base import ComparisonView, Dial, caption
+from slideconcord.plugin.views.captions import say
 from slideconcord.plugin.views.scan_layers import add_scan, shown_affine
 
 
@@ -21,13 +21,9 @@ class Overlay(ComparisonView):
 
     def enter(self) -> None:
         a, b = self.pair()
-        self._captions = Captions(self.stage)
         self._layers = [add_scan(self.stage, scan, self.hub) for scan in (a, b)]
-        self._caption = self._captions.add(self.pair_caption())
+        self._name()
         self.turn(self._opacity)
-
-    def leave(self) -> None:
-        self._captions.close()
 
     def turn(self, value: float) -> None:
         self._opacity = value
@@ -39,5 +35,9 @@ class Overlay(ComparisonView):
             return False
         for scan, layer in zip(pair, self._layers, strict=True):
             layer.affine = shown_affine(scan, self.hub)
-        self._captions.say(self._caption, self.pair_caption())
+        self._name()
         return True
+
+    def _name(self) -> None:
+        for layer, letter, scan in zip(self._layers, "AB", self.pair(), strict=True):
+            say(layer, f"{letter} {caption(scan)}")

@@ -43,10 +43,9 @@ def add_scan(stage: Stage, scan: Scan, hub: Scan, *, field: bool = True) -> Any:
     return stage.add((levels, keywords, "image"), view, slide if bends else None)
 
 
-def add_composite(stage: Stage, view: CompositeView, scan: Scan, name: str) -> Any:
+def add_composite(stage: Stage, view: CompositeView, scan: Scan) -> Any:
     """Add the layer of two scans seen as one."""
     keywords = {
-        "name": name,
         "rgb": True,
         "multiscale": True,
         "cache": False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
+from slideconcord.plugin.results import same_selection
 from slideconcord.plugin.settings import setting
 from slideconcord.plugin.streaming import Stream
 
@@ -29,6 +30,8 @@ class Stage(QObject):
 
     broken = Signal()
     """A layer of the view was taken away by hand."""
+    told = Signal()
+    """The view has something new to say."""
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -62,6 +65,7 @@ class Stage(QObject):
             name: getattr(grid, name) for name in ("enabled", "stride", "shape", "spacing")
         }
         self.viewer.layers.events.removed.connect(self._on_removed)
+        self.viewer.layers.events.inserted.connect(self._on_inserted)
 
     def clear(self) -> None:
         """Take the view's layers away, the stage stays open."""
@@ -84,6 +88,7 @@ class Stage(QObject):
             return
         self._is_open = False
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.viewer.layers.events.inserted.disconnect(self._on_inserted)
         self.clear()
         for layer, visible in self._seen.items():
             if layer in self.viewer.layers:
@@ -107,8 +112,9 @@ class Stage(QObject):
         from napari.layers import Layer
 
         layer = Layer.create(*data)
-        self.viewer.layers.insert(len(self.layers), layer)
         self.layers.append(layer)
+        with same_selection(self.viewer):
+            self.viewer.layers.insert(len(self.layers) - 1, layer)
         if view is not None:
             self._streams.append(Stream(layer, view))
             self._share_waiting()
@@ -130,6 +136,13 @@ class Stage(QObject):
         """Let all views together wait as long as one may: napari asks them one after another."""
         for stream in self._streams:
             stream.view.wait_s = setting("streaming.wait_ms") / 1000 / len(self._streams)
+
+    def _on_inserted(self, event: Any) -> None:
+        """Put out of sight what others add meanwhile, such as a map that is being filled."""
+        layer = event.value
+        if layer not in self.layers:
+            self._seen[layer] = layer.visible
+            layer.visible = False
 
     def _on_removed(self, event: Any) -> None:
         if event.value in self.layers:
