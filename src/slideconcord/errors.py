@@ -10,6 +10,7 @@ SlideconcordError                    every message says what, where, what to do
 │  └─ ModelMemoryError               .device whose memory does not hold one tile
 ├─ AnnotationError(ValueError)       .path, .feature
 ├─ RegistrationError(RuntimeError)   .reason
+├─ TrainingError(ValueError)         .tiles; data that teach nothing, a loss that is no number
 ├─ MismatchError(ValueError)         masks in different frames, low > high
 └─ ParameterError(ValueError)        a value out of its range, or a name nobody knows
 """
@@ -99,6 +100,14 @@ class RegistrationError(SlideconcordError, RuntimeError):
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class TrainingError(SlideconcordError, ValueError):
+    """Data that cannot be learnt from, or a training that went astray; ``tiles`` names where."""
+
+    def __init__(self, message: str, tiles: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.tiles = tuple(tiles)
 
 
 class MismatchError(SlideconcordError, ValueError):

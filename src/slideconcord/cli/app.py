@@ -25,6 +25,7 @@ from slideconcord.cli import (
     register,
     segment,
     sweep,
+    train,
 )
 from slideconcord.cli.outcome import BAD_INPUT, STOPPED, StoppedError, complain, debugging
 from slideconcord.errors import SlideconcordError
@@ -45,6 +46,7 @@ app.command()(postprocess.postprocess)
 app.command()(sweep.sweep)
 app.command()(register.register)
 app.add_typer(compare.app)
+app.command()(train.train)
 app.command()(annotate.convert)
 app.command()(look.sample)
 app.add_typer(models.app)

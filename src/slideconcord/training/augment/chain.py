@@ -1,0 +1,111 @@
+"""The augmentations that recipes can name, and a chain of them in the order of the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from torch import Tensor
+
+from slideconcord.errors import ParameterError
+from slideconcord.training.augment.appearance import (
+    Appearance,
+    Blur,
+    BrightnessContrast,
+    HueSaturationValue,
+    Noise,
+)
+from slideconcord.training.augment.geometry import (
+    Crop,
+    Flip,
+    FlipUpsideDown,
+    Geometry,
+    QuarterTurn,
+    Warp,
+)
+from slideconcord.training.augment.random import Draws
+from slideconcord.training.settings import make_part
+
+GEOMETRIES: MappingProxyType[str, type[Geometry]] = MappingProxyType(
+    {
+        "flip": Flip,
+        "flip_upside_down": FlipUpsideDown,
+        "quarter_turn": QuarterTurn,
+        "crop": Crop,
+    }
+)
+APPEARANCES: MappingProxyType[str, type[Appearance]] = MappingProxyType(
+    {
+        "noise": Noise,
+        "blur": Blur,
+        "brightness_contrast": BrightnessContrast,
+        "hsv": HueSaturationValue,
+    }
+)
+"""A style twin can be made by any of these."""
+
+
+class Augment:
+    """A chain of augmentations: first all that move pixels, then all that do not.
+
+    Parameters
+    ----------
+    geometries, appearances
+        In the order in which they act.
+    """
+
+    def __init__(
+        self, geometries: Sequence[Geometry] = (), appearances: Sequence[Appearance] = ()
+    ) -> None:
+        self.geometries = tuple(geometries)
+        self.appearances = tuple(appearances)
+
+    def warp(self, images: Tensor, draws: Draws) -> Warp | None:
+        """Draw where pixels come from, for image, mask and twin alike; None moves nothing."""
+        if not self.geometries:
+            return None
+        height, width = images.shape[2:]
+        warp = Warp.identity(len(images), (height, width), images.device)
+        for geometry in self.geometries:
+            warp = geometry.warped(warp, draws)
+        return warp
+
+    def __call__(self, images: Tensor, masks: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Return images (tile, 3, y, x) float32, 0 to 255, and masks (tile, y, x), augmented."""
+        warp = self.warp(images, draws)
+        if warp is not None:
+            images, masks = warp.images(images), warp.masks(masks)
+        return self.seen(images, draws), masks
+
+    def seen(self, images: Tensor, draws: Draws) -> Tensor:
+        """Apply the appearances alone."""
+        for appearance in self.appearances:
+            images = appearance.seen(images, draws)
+        return images
+
+
+def make_augment(parts: Iterable[Any], where: str = "augment") -> Augment:
+    """Make the chain that a recipe lists.
+
+    Raises
+    ------
+    ParameterError
+        When a part is unknown or its parameters are wrong, or one that moves pixels comes after
+        one that does not: the order would not be kept.
+    """
+    geometries: list[Geometry] = []
+    appearances: list[Appearance] = []
+    table: dict[str, type[Any]] = {**GEOMETRIES, **APPEARANCES}
+    for number, value in enumerate(parts, 1):
+        part: Any = make_part(table, value, f"{where}[{number}]")
+        if isinstance(part, tuple(APPEARANCES.values())):
+            appearances.append(part)
+        elif appearances:
+            raise ParameterError(
+                f"{where}[{number}]: augmentations that move pixels come before those that "
+                "change colours."
+            )
+        else:
+            geometries.append(part)
+    return Augment(geometries, appearances)

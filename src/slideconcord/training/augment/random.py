@@ -1,0 +1,70 @@
+"""Randomness of augmentations: one generator for each tile, a pure function of seed and place.
+
+What happens to a tile depends neither on its batch, nor on how many devices share the batch, nor
+on whether the run was interrupted before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Draws:
+    """Draws random numbers for the tiles of a batch, as tensors (tile,).
+
+    Parameters
+    ----------
+    seed
+        The run's.
+    places
+        Where each tile stands in the endless order of tiles.
+    device
+        Where the numbers are wanted.
+    """
+
+    def __init__(
+        self, seed: int, places: Iterable[int], device: torch.device | str = "cpu"
+    ) -> None:
+        self._each = [np.random.default_rng((seed, place)) for place in places]
+        self._device = torch.device(device)
+
+    def __len__(self) -> int:
+        return len(self._each)
+
+    def full(self, number: float) -> Tensor:
+        """Return the same number for every tile; nothing is drawn."""
+        return self._tensor([number] * len(self))
+
+    def uniform(self, low: float, high: float) -> Tensor:
+        """Return numbers from ``low`` to ``high``, float32."""
+        return self._tensor([random.uniform(low, high) for random in self._each])
+
+    def normal(self, mean: float, sd: float) -> Tensor:
+        return self._tensor([random.normal(mean, sd) for random in self._each])
+
+    def chance(self, p: float) -> Tensor:
+        """Return True with probability ``p``, bool."""
+        return self.uniform(0, 1) < p
+
+    def integers(self, low: int, high: int) -> Tensor:
+        """Return whole numbers from ``low`` to ``high``, both included, int64."""
+        drawn = [int(random.integers(low, high + 1)) for random in self._each]
+        return torch.tensor(drawn, device=self._device)
+
+    def noise(self, shape: tuple[int, ...]) -> Tensor:
+        """Return standard normal noise (tile, *shape), float32."""
+        return torch.stack([self._noise(shape, seed) for seed in self.integers(0, 2**62).tolist()])
+
+    def _noise(self, shape: tuple[int, ...], seed: int) -> Tensor:
+        generator = torch.Generator(self._device).manual_seed(seed)
+        return torch.randn(shape, generator=generator, device=self._device)
+
+    def _tensor(self, numbers: list[float]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.float32, device=self._device)

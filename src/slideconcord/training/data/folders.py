@@ -1,0 +1,182 @@
+"""Tiles from folders: ``image/NAME.*``, ``mask/NAME.*`` of the same stems, and ``index.csv``.
+
+The index says whose each tile is, which no picture does: its columns are ``name`` and ``patient``
+and, as wanted, ``slide``, ``scanner``, ``group`` and ``split``. Tiles that name no slide count as
+those of their patient's only slide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from slideconcord.errors import ParameterError, TrainingError
+from slideconcord.provenance import fingerprint_file, fingerprint_json
+from slideconcord.training.data.index import read_index
+from slideconcord.training.data.labels import Labels
+from slideconcord.training.data.tile import Grid, Mask, Rgb, TileRecord, shares_of
+
+INDEX = "index.csv"
+_OPTIONAL = ("slide", "scanner", "group", "split")
+_MOST_NAMED = 3
+_MASK_MODES = ("1", "L", "P")
+
+
+@dataclass(frozen=True)
+class FolderData:
+    """A folder with images, masks and an index; masks hold one whole number a pixel."""
+
+    path: str = ""
+    """The folder; the command line's --data comes first."""
+    images: str = "image"
+    masks: str = "mask"
+    group_column: str = "group"
+    """Which column of the index holds the group."""
+
+    def open(self, grid: Grid, labels: Labels) -> FolderTiles:
+        """Read the index and every mask, and refuse what does not fit together.
+
+        Raises
+        ------
+        TrainingError, ParameterError
+            When files are missing, sizes differ, or a mask holds a value without a class.
+        """
+        if not self.path:
+            raise ParameterError("data.source: give the folder of the data (--data FOLDER).")
+        return FolderTiles(self, grid, labels)
+
+
+@dataclass(frozen=True)
+class EbhiSeg(FolderData):
+    """EBHI-Seg: colorectal H&E of six diagnoses, 224 px (Shi et al. 2023, CC BY 4.0).
+
+    doi 10.3389/fmed.2023.1114673. The pixel size is not published. The group is the diagnosis.
+    """
+
+    group_column: str = "diagnosis"
+
+
+class FolderTiles:
+    """The tiles of `FolderData`; see `TileSource`."""
+
+    def __init__(self, data: FolderData, grid: Grid, labels: Labels) -> None:
+        self._folder, self._grid, self._labels = Path(data.path), grid, labels
+        columns = tuple(data.group_column if c == "group" else c for c in _OPTIONAL)
+        rows = read_index(self._folder / INDEX, ("name", "patient"), columns)
+        names = [row["name"] for row in rows]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise TrainingError(f"{INDEX} lists {twice!r} twice: every tile has one line.")
+        images = self._found(data.images, names)
+        masks = self._found(data.masks, names)
+        self._files = list(zip(images, masks, strict=True))
+        with ThreadPoolExecutor() as pool:
+            shares = list(pool.map(self._shares, self._files))
+        self._records = tuple(
+            TileRecord(
+                row["name"],
+                row["patient"],
+                row["slide"] or row["patient"],
+                row["scanner"] or "unknown",
+                row[data.group_column],
+                row["split"],
+                share,
+            )
+            for row, share in zip(rows, shares, strict=True)
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self._labels.names
+
+    @property
+    def records(self) -> tuple[TileRecord, ...]:
+        return self._records
+
+    @cached_property
+    def fingerprint(self) -> str:
+        files = [[fingerprint_file(path) for path in pair] for pair in self._files]
+        return fingerprint_json({"folder": 1, "files": files, "labels": str(self._labels)})
+
+    def read(self, index: int) -> tuple[Rgb, Mask]:
+        image, mask = self._files[index]
+        rgb, labels = _pixels(image, "RGB"), self._mask(mask)
+        if rgb.shape[:2] != labels.shape:
+            raise TrainingError(
+                f"{image.name} has {_size(rgb)} px, its mask {_size(labels)}: "
+                "they must show the same.",
+                [image.stem],
+            )
+        return rgb, labels
+
+    def _found(self, folder: str, names: Sequence[str]) -> list[Path]:
+        place = self._folder / folder
+        there = {path.stem: path for path in sorted(place.glob("*")) if path.is_file()}
+        if missing := [name for name in names if name not in there]:
+            shown = ", ".join(missing[:_MOST_NAMED])
+            more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+            raise TrainingError(
+                f"{place} has no file for {len(missing)} of {len(names)} names in {INDEX}: "
+                f"{shown}{more}.",
+                missing,
+            )
+        return [there[name] for name in names]
+
+    def _shares(self, files: tuple[Path, Path]) -> tuple[float, ...]:
+        image, mask = files
+        with _opened(image) as picture:
+            size = picture.height, picture.width
+        labels = self._mask(mask)
+        if labels.shape != size:
+            raise TrainingError(
+                f"{image.name} has {size[0]} x {size[1]} px, its mask {_size(labels)}: "
+                "they must show the same.",
+                [image.stem],
+            )
+        if max(size) > self._grid.tile_px:
+            raise TrainingError(
+                f"{image.name} has {size[0]} x {size[1]} px, more than data.tile_px "
+                f"{self._grid.tile_px}: give a larger tile_px, or cut it into tiles.",
+                [image.stem],
+            )
+        return shares_of(labels, len(self.classes))
+
+    def _mask(self, path: Path) -> Mask:
+        with _opened(path) as picture:
+            if picture.mode not in _MASK_MODES:
+                raise TrainingError(
+                    f"The mask {path.name} is a picture in colour ({picture.mode}): "
+                    "it must hold one whole number from 0 to 255 a pixel.",
+                    [path.stem],
+                )
+            values = _array(picture.convert("L") if picture.mode == "1" else picture, path)
+        return self._labels.translated(values, f"The mask {path.name}")
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except (UnidentifiedImageError, OSError) as error:
+        raise TrainingError(f"{path} cannot be read as a picture: {error}.", [path.stem]) from error
+
+
+def _pixels(path: Path, mode: str) -> Rgb:
+    with _opened(path) as picture:
+        return _array(picture.convert(mode), path)
+
+
+def _array(picture: Image.Image, path: Path) -> Rgb:
+    try:
+        return np.asarray(picture, np.uint8)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path} is damaged: {error}.", [path.stem]) from error
+
+
+def _size(pixels: Rgb) -> str:
+    return f"{pixels.shape[0]} x {pixels.shape[1]}"

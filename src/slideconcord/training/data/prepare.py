@@ -1,0 +1,161 @@
+"""From a recipe's data settings to what a run learns from and checks on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slideconcord.errors import ParameterError, TrainingError
+from slideconcord.training.data.balance import Order
+from slideconcord.training.data.split import split_tiles
+from slideconcord.training.data.tile import TileRecord, TileSource
+
+if TYPE_CHECKING:
+    from slideconcord.training.recipe import Recipe
+
+Colour = tuple[float, float, float]
+_DATA_SEED, _BALANCE_SEED, _ORDER_SEED = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data ready to be learnt from."""
+
+    source: TileSource
+    train: tuple[int, ...]
+    """Tiles of the source that are learnt from."""
+    val: tuple[int, ...]
+    """Tiles that are checked on."""
+    order: Order
+    """The order in which ``train`` is shown: gives places in ``train``."""
+    mean: Colour
+    std: Colour
+
+    def facts(self) -> dict[str, object]:
+        """Return what may be told of the data: numbers, classes and scanners, nobody's name."""
+        records = self.source.records
+        used = [records[i] for i in (*self.train, *self.val)]
+        return {
+            "fingerprint": self.source.fingerprint,
+            "train_tiles": len(self.train),
+            "val_tiles": len(self.val),
+            "tiles_an_epoch": self.order.epoch_length,
+            "patients": len({record.patient for record in used}),
+            "slides": len({record.slide for record in used}),
+            "scanners": sorted({record.scanner for record in used}),
+            "groups": sorted({record.group for record in used if record.group}),
+            "class_shares": _mean_shares([records[i] for i in self.train], self.source.classes),
+        }
+
+
+def prepare(recipe: Recipe, readers: int = 4) -> Prepared:
+    """Open the data of a recipe, split, thin out and balance them, and measure their colours.
+
+    Raises
+    ------
+    TrainingError
+        When there is nothing to learn from, or only one class.
+    MismatchError
+        When a patient or slide would be learnt from and tested on.
+    ParameterError
+        When a setting does not fit the data.
+    """
+    source = recipe.source.open(recipe.data.grid, recipe.labels)
+    records = source.records
+    train, val = split_tiles(records, recipe.data.val, _seed(recipe.seed, _DATA_SEED))
+    train = [i for i in train if keeps(records[i], recipe.data.most_background)]
+    _refuse_one_class([records[i] for i in train], source.classes)
+    learnt = [records[i] for i in train]
+    counts = recipe.balance.counts(learnt, source.classes, _seed(recipe.seed, _BALANCE_SEED))
+    order = Order(counts, _seed(recipe.seed, _ORDER_SEED))
+    mean, std = _colours(recipe, source, train, readers)
+    return Prepared(source, tuple(train), _chosen(val, recipe.train.check_tiles), order, mean, std)
+
+
+def keeps(record: TileRecord, most_background: float) -> bool:
+    """Whether a tile is learnt from: it has the last class, or little of the first.
+
+    The pan-cancer paper (*Background tile exclusion*) keeps every tile with tumour, and of the
+    others those of which less than half is white background.
+    """
+    if most_background >= 1 or not record.shares:
+        return True
+    return record.shares[-1] > 0 or record.shares[0] < most_background
+
+
+def measure(source: TileSource, tiles: Sequence[int], readers: int = 4) -> tuple[Colour, Colour]:
+    """Return mean and standard deviation of red, green, blue, on the scale 0 to 1.
+
+    Each tile counts the same, whatever its size: the mean is that of the tiles' means, and the
+    variance that of their variances (equations 1 and 2 of the pan-cancer paper).
+    """
+
+    def one(index: int) -> NDArray[np.float64]:
+        pixels = source.read(index)[0].reshape(-1, 3).astype(np.float64)
+        return np.stack([pixels.mean(0), pixels.var(0, ddof=1)])
+
+    total: NDArray[np.float64] = np.zeros((2, 3))
+    with ThreadPoolExecutor(readers) as pool:
+        for sums in pool.map(one, tiles):
+            total += sums
+    mean, variance = total / len(tiles)
+    red, green, blue = (mean / 255).tolist()
+    # A channel that never changes must not be divided by 0.
+    std = np.maximum(np.sqrt(variance), 1.0) / 255
+    return (red, green, blue), (float(std[0]), float(std[1]), float(std[2]))
+
+
+def _colours(
+    recipe: Recipe, source: TileSource, train: Sequence[int], readers: int
+) -> tuple[Colour, Colour]:
+    given = recipe.standardise
+    if given == "measure":
+        return measure(source, train, readers)
+    if not isinstance(given, dict) or set(given) != {"mean", "std"}:
+        raise ParameterError('standardise must be "measure", or give both mean and std.')
+    return given["mean"], given["std"]
+
+
+def _refuse_one_class(records: Sequence[TileRecord], classes: Sequence[str]) -> None:
+    if not records:
+        raise TrainingError(
+            "No tile is left to learn from: raise data.most_background, or check the annotations."
+        )
+    seen = [name for name, share in _mean_shares(records, classes).items() if share > 0]
+    if len(seen) < 2:
+        raise TrainingError(
+            f"Every pixel to learn from is {seen[0] if seen else 'ignored'!r}; one class alone "
+            f"teaches nothing. The classes are {', '.join(classes)}: check labels and split."
+        )
+
+
+def _mean_shares(records: Sequence[TileRecord], classes: Sequence[str]) -> dict[str, float]:
+    means = np.mean([record.shares for record in records], axis=0).tolist()
+    return {name: round(mean, 6) for name, mean in zip(classes, means, strict=True)}
+
+
+def _chosen(tiles: Sequence[int], most: int | None) -> tuple[int, ...]:
+    """Return at most so many tiles, evenly spread over all."""
+    if most is None or most >= len(tiles):
+        return tuple(tiles)
+    return tuple(tiles[round(k)] for k in np.linspace(0, len(tiles) - 1, most))
+
+
+def _seed(seed: int, purpose: int) -> int:
+    return int(np.random.SeedSequence((seed, purpose)).generate_state(1)[0])
+
+
+def padded(
+    rgb: NDArray[np.uint8], mask: NDArray[np.uint8], side: int, outside: int = 0
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return both padded evenly to a square: the image with 0, the mask with ``outside``."""
+    y, x = side - rgb.shape[0], side - rgb.shape[1]
+    if not (y or x):
+        return rgb, mask
+    around = ((y // 2, y - y // 2), (x // 2, x - x // 2))
+    return np.pad(rgb, (*around, (0, 0))), np.pad(mask, around, constant_values=outside)

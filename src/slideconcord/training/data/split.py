@@ -1,0 +1,102 @@
+"""Who is learnt from and who is tested on: never the same patient or glass slide in both."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from slideconcord.errors import MismatchError, TrainingError
+from slideconcord.training.data.tile import TileRecord
+
+TRAIN, VAL = "train", "val"
+_MOST_NAMED = 3
+
+
+def split_tiles(
+    records: Sequence[TileRecord], val_share: float, seed: int
+) -> tuple[list[int], list[int]]:
+    """Return the indices of the tiles to learn from, and of those to check on.
+
+    Where the records name their split they are followed; else patients are drawn at random, all
+    their slides and scans with them, until about ``val_share`` of the tiles is for checking.
+
+    Raises
+    ------
+    MismatchError
+        When a patient or slide is in two splits, a slide belongs to two patients, or only some
+        tiles name their split.
+    TrainingError
+        When one of both would be empty.
+    """
+    _refuse_two(records, "slide", "patient", "belongs to the patients")
+    named = [bool(record.split) for record in records]
+    if any(named) and not all(named):
+        missing = records[named.index(False)].name
+        raise MismatchError(
+            f"Some tiles name their split, but {missing} does not: name it for all or for none."
+        )
+    splits = [record.split for record in records] if any(named) else None
+    if splits is None:
+        splits = _drawn([record.patient for record in records], val_share, seed)
+    check_split(records, splits)
+    train, val = ([i for i, split in enumerate(splits) if split == which] for which in (TRAIN, VAL))
+    if not train or not val:
+        raise TrainingError(
+            f"There is nothing to {'check on' if train else 'learn from'}: the tiles come from "
+            f"{len({record.patient for record in records})} patient(s). "
+            "Give more patients, or mark train and val in the column split."
+        )
+    return train, val
+
+
+def check_split(records: Sequence[TileRecord], splits: Sequence[str]) -> None:
+    """Refuse a patient or a glass slide in two splits, whichever scanners it went through.
+
+    Raises
+    ------
+    MismatchError
+        Naming them.
+    """
+    for what in ("patient", "slide"):
+        found = _places((getattr(r, what), s) for r, s in zip(records, splits, strict=True))
+        if bad := {name: places for name, places in found.items() if len(places) > 1}:
+            shown = "; ".join(
+                f"{name} in {' and '.join(sorted(bad[name]))}" for name in sorted(bad)[:_MOST_NAMED]
+            )
+            more = f" and {len(bad) - _MOST_NAMED} more" if len(bad) > _MOST_NAMED else ""
+            raise MismatchError(
+                f"{len(bad)} {what}(s) would be learnt from and tested on: {shown}{more}. "
+                f"Put all scans of a {what} into one split."
+            )
+
+
+def _refuse_two(records: Sequence[TileRecord], what: str, other: str, says: str) -> None:
+    for name, owners in _places((getattr(r, what), getattr(r, other)) for r in records).items():
+        if len(owners) > 1:
+            raise MismatchError(
+                f"The {what} {name} {says} {' and '.join(sorted(owners))}: "
+                f"give every {what} one name of its own."
+            )
+
+
+def _places(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, place in pairs:
+        found[name].add(place)
+    return found
+
+
+def _drawn(patients: Sequence[str], val_share: float, seed: int) -> list[str]:
+    """Return a split for each tile: patients in random order, taken while it comes nearer."""
+    names, counts = np.unique(np.asarray(patients), return_counts=True)
+    chosen: set[str] = set()
+    wanted, taken = val_share * len(patients), 0
+    for k in np.random.default_rng(seed).permutation(len(names)):
+        nearer = abs(taken + counts[k] - wanted) < abs(taken - wanted)
+        # Somebody must be checked on, however few patients there are.
+        if nearer or (not chosen and len(names) > 1 and val_share > 0):
+            taken += int(counts[k])
+            chosen.add(str(names[k]))
+    return [VAL if patient in chosen else TRAIN for patient in patients]

@@ -1,0 +1,68 @@
+"""Tiles to learn from: what is known of each, and the protocol of where they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rgb = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+
+IGNORE = 255
+"""The value of mask pixels that no loss and no score counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How slides are cut into tiles, by the rule of `segmentation.tiles`."""
+
+    mpp: float
+    """Pixel size of the tiles, µm."""
+    tile_px: int
+    """Side of a tile, and of what a smaller one is padded to."""
+    overlap_px: int = 0
+    """Least overlap of neighbours."""
+
+
+@dataclass(frozen=True, slots=True)
+class TileRecord:
+    """What is known of a tile without reading its pixels."""
+
+    name: str
+    """Names it in messages; unique in its source."""
+    patient: str
+    slide: str
+    """The glass slide: the same for its scans on several scanners."""
+    scanner: str
+    group: str = ""
+    """What balancing may go by, such as the cancer type or the diagnosis."""
+    split: str = ""
+    """"train", "val" or "test" where the data say so; empty where they leave it open."""
+    shares: tuple[float, ...] = ()
+    """The share of each class among the tile's pixels that count."""
+
+
+class TileSource(Protocol):
+    """Where tiles come from. `read` is called from several threads."""
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+    @property
+    def records(self) -> tuple[TileRecord, ...]: ...
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 that changes with the data; no name and no place enters."""
+        ...
+
+    def read(self, index: int) -> tuple[Rgb, Mask]:
+        """Return image (y, x, 3) uint8 and mask (y, x) uint8: class numbers, or `IGNORE`."""
+        ...
+
+
+def shares_of(mask: Mask, classes: int) -> tuple[float, ...]:
+    """Return the share of each class among the pixels that count; all 0 where none does."""
+    counts = np.bincount(mask.ravel(), minlength=256)[:classes]
+    return tuple((counts / max(int(counts.sum()), 1)).tolist())

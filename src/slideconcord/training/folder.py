@@ -1,0 +1,118 @@
+"""The folder of a training run: whose it is, how far it got, and when it is finished.
+
+OUT/recipe.yaml               all settings
+OUT/run.json                  what it was made from, and whether it is finished
+OUT/train.csv, checks.csv     the curves
+OUT/checkpoint.safetensors    where it stands, best.safetensors the best weights: while it runs
+OUT/model/, curves.png        the result
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from slideconcord.annotations.exchange import atomic
+from slideconcord.errors import OutputError
+from slideconcord.provenance import record
+from slideconcord.segmentation.lock import FolderLock
+
+RUN, RECIPE, CHECKPOINT, BEST = (
+    "run.json",
+    "recipe.yaml",
+    "checkpoint.safetensors",
+    "best.safetensors",
+)
+TRAIN_LOG, CHECK_LOG, CURVES, MODEL = "train.csv", "checks.csv", "curves.png", "model"
+_OURS = (RUN, RECIPE, CHECKPOINT, BEST, TRAIN_LOG, CHECK_LOG, CURVES)
+
+
+class RunFolder:
+    """An output folder taken by one process, as a context manager.
+
+    Parameters
+    ----------
+    path
+        The folder; made when it is not there.
+    key
+        Names recipe and data: a folder of another key is refused.
+    made_from
+        What run.json records.
+    overwrite
+        Whether to remove what another run left.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be written, belongs to another run, or is in use.
+    """
+
+    def __init__(
+        self, path: Path, key: str, made_from: dict[str, Any], *, overwrite: bool = False
+    ) -> None:
+        self.path = path
+        self._facts = {"key": key, **made_from}
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be made: {error.strerror}.", path) from error
+        self._lock = FolderLock(path)
+        try:
+            self._claim(overwrite)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @property
+    def finished(self) -> bool:
+        return bool(_read_run(self.path).get("finished")) and (self.path / MODEL).is_dir()
+
+    def record(self, *, finished: bool, **facts: Any) -> dict[str, Any]:
+        """Write run.json and return it."""
+        made = {**record(**self._facts), **facts, "finished": finished}
+        with atomic(self.path / RUN) as partial:
+            text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+            partial.write_text(text, encoding="utf-8")
+        return made
+
+    def tidy(self) -> None:
+        """Remove what only an unfinished run needs."""
+        for name in (CHECKPOINT, BEST):
+            (self.path / name).unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    def _claim(self, overwrite: bool) -> None:
+        there = _read_run(self.path).get("key")
+        if there == self._facts["key"] and not overwrite:
+            return
+        if not overwrite and any((self.path / name).exists() for name in (*_OURS, MODEL)):
+            raise OutputError(
+                f"{self.path} holds another training: other settings or other data. "
+                "Choose another place, or pass overwrite=True (--overwrite) to replace it.",
+                self.path,
+            )
+        for name in _OURS:
+            (self.path / name).unlink(missing_ok=True)
+        shutil.rmtree(self.path / MODEL, ignore_errors=True)
+        self.record(finished=False)
+
+
+def _read_run(folder: Path) -> dict[str, Any]:
+    try:
+        run = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return run if isinstance(run, dict) else {}

@@ -1,0 +1,244 @@
+"""One network being trained: a step, a check, and where it stands. Runs on Lightning Fabric."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from slideconcord.errors import OutputError, TrainingError
+from slideconcord.segmentation.device import choose_device, choose_precision, is_out_of_memory
+from slideconcord.segmentation.networks import build
+from slideconcord.training.augment.random import Draws
+from slideconcord.training.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
+from slideconcord.training.checks import Scores, scores_of, summed, tile_counts
+from slideconcord.training.data.batches import Loader, ReadBatch
+from slideconcord.training.initialise import INITIALISATIONS
+from slideconcord.training.objectives import Batch, Learner
+from slideconcord.training.optimisers import set_rate
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from slideconcord.segmentation.spec import ModelSpec
+    from slideconcord.training.data.prepare import Prepared
+    from slideconcord.training.options import TrainOptions
+    from slideconcord.training.recipe import Recipe
+
+Terms = dict[str, Tensor]
+_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+_DEVICES = {"cpu": "cpu", "cuda": "cuda", "mps": "mps"}
+
+
+def make_fabric(options: TrainOptions) -> Fabric:
+    """Return where and how exactly to compute; with several devices, each its own process.
+
+    Raises
+    ------
+    ModelError, ParameterError
+        When the device or its precision is not there.
+    """
+    from lightning_fabric import Fabric
+
+    device = choose_device(options.device)
+    chosen: Any = options.devices if device.index is None else [device.index]
+    fabric = Fabric(
+        accelerator=_DEVICES[device.type],
+        devices=chosen,
+        strategy="ddp" if options.devices > 1 else "auto",
+        precision=_PRECISIONS[choose_precision(device, options.precision)],
+    )
+    fabric.launch()
+    return fabric
+
+
+class Learning:
+    """A network, its optimiser, and the data, on this process's device.
+
+    Parameters
+    ----------
+    recipe, prepared, options
+        What to learn, from what, and with what means.
+    spec
+        The model to be; its architecture is built anew.
+    fabric
+        From `make_fabric`.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        prepared: Prepared,
+        options: TrainOptions,
+        spec: ModelSpec,
+        fabric: Fabric,
+    ) -> None:
+        self.fabric = fabric
+        self.step_number = 0
+        """Steps done."""
+        self.parts = options.parts
+        self._recipe = recipe
+        self.module = self._built(spec)
+        self.optimiser = recipe.optimiser_settings.make(self.module)
+        network, self._stepping = fabric.setup(self.module, self.optimiser)
+        mean, std = (
+            255 * torch.tensor(value, device=fabric.device)[:, None, None]
+            for value in (prepared.mean, prepared.std)
+        )
+        self.learner = Learner(network, recipe.augmentation, recipe.losses, mean, std)
+        self._classes = prepared.source.classes
+        rank, world = fabric.global_rank, fabric.world_size
+        if recipe.train.batch < world:
+            raise TrainingError(
+                f"A batch of {recipe.train.batch} cannot be shared by {world} devices."
+            )
+        self._loader = Loader(
+            prepared, recipe.data.tile_px, recipe.train.batch, rank, world, options.readers
+        )
+
+    def batches(self) -> Generator[ReadBatch]:
+        """Yield the batches that are still to be learnt from."""
+        yield from self._loader.training(self.step_number, self._recipe.train.steps)
+
+    def step(self, batch: ReadBatch) -> Terms:
+        """Learn from a batch; return the loss and its terms, on the device.
+
+        When memory runs out the batch is worked through in twice as many parts.
+
+        Raises
+        ------
+        TrainingError
+            When not even one tile fits.
+        """
+        rate = self._recipe.rates.rate(self.step_number, self._recipe.train.steps)
+        set_rate(self.optimiser, rate)
+        self.module.train()
+        while True:
+            try:
+                terms = self._learn(batch)
+            except RuntimeError as error:
+                self._share_memory(error, len(batch.places))
+            else:
+                self.step_number += 1
+                return terms
+
+    def check(self) -> Scores:
+        """Return how good the network is on the tiles that are checked on."""
+        self.module.eval()
+        while True:
+            try:
+                sums = self._checked(max(self._own_batch // self.parts, 1))
+            except RuntimeError as error:
+                self._share_memory(error, self._own_batch)
+            else:
+                break
+        total = self.fabric.all_reduce(sums, reduce_op="sum")
+        return scores_of(torch.as_tensor(total).cpu(), self._classes)
+
+    def checkpoint(self, scores: dict[str, Any], plain: dict[str, Any]) -> Checkpoint:
+        """Return where the run stands."""
+        scaler = self.fabric.strategy.precision.state_dict()
+        return Checkpoint(
+            self.step_number,
+            self.module.state_dict(),
+            optimiser_tensors(self.optimiser),
+            scores,
+            {**plain, "precision": scaler},
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go back to where a run stood.
+
+        Raises
+        ------
+        OutputError
+            When the checkpoint is of another network.
+        """
+        try:
+            self.module.load_state_dict(checkpoint.network)
+            restore_optimiser(self.optimiser, checkpoint.optimiser)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise OutputError(f"The checkpoint does not fit the recipe: {error}.") from error
+        if scaler := checkpoint.plain.get("precision"):
+            self.fabric.strategy.precision.load_state_dict(scaler)
+        self.step_number = checkpoint.step
+
+    @property
+    def _own_batch(self) -> int:
+        return -(-self._recipe.train.batch // self.fabric.world_size)
+
+    def _built(self, spec: ModelSpec) -> torch.nn.Module:
+        with self._seeded(0):
+            module = build(spec)
+            if not isinstance(module, torch.nn.Module):
+                raise TrainingError(f"{spec.architecture} has no weights: it cannot be trained.")
+            INITIALISATIONS[self._recipe.network.start](module)
+        return module
+
+    def _learn(self, batch: ReadBatch) -> Terms:
+        self._stepping.zero_grad()
+        parts = list(batch.parts(min(self.parts, len(batch.places))))
+        total: Terms = {}
+        with self._seeded(1 + self.step_number):
+            for number, part in enumerate(parts, 1):
+                share = len(part.places) / len(batch.places)
+                waits = number < len(parts)
+                with self.fabric.no_backward_sync(self.learner.network, enabled=waits):
+                    terms = self._terms(part)
+                    self.fabric.backward(terms["loss"] * share)
+                for name, term in terms.items():
+                    total[name] = total.get(name, 0) + share * term.detach()
+        self._stepping.step()
+        return total
+
+    def _terms(self, part: ReadBatch) -> Terms:
+        device = self.fabric.device
+        draws = Draws(self._recipe.seed, part.places, device)
+        moved = Batch(part.images.to(device), part.masks.to(device), draws)
+        return self._recipe.objective_settings.terms(self.learner, moved)
+
+    def _checked(self, batch: int) -> Tensor:
+        classes = len(self._classes)
+        sums = torch.zeros((classes + 1, 3), dtype=torch.float64)
+        with torch.inference_mode():
+            for tiles in self._loader.checking(batch):
+                images = tiles.images.to(self.fabric.device).float()
+                logits = self.learner.logits(images)
+                sums += summed(tile_counts(logits, tiles.masks.to(self.fabric.device))).cpu()
+        return sums if self.fabric.device.type == "cpu" else sums.to(self.fabric.device)
+
+    def _share_memory(self, error: RuntimeError, tiles: int) -> None:
+        """Work in twice as many parts, or say that it cannot be done."""
+        if not is_out_of_memory(error):
+            raise error
+        if self.fabric.world_size > 1 or self.parts >= tiles:
+            raise TrainingError(
+                "The memory of the device does not suffice. Give more --parts, a smaller "
+                "augment.crop.size_px, a smaller train.batch, or a smaller network."
+            ) from error
+        self.parts *= 2
+        self._stepping.zero_grad()
+        if self.fabric.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @contextmanager
+    def _seeded(self, number: int) -> Generator[None]:
+        """Let torch's own randomness, such as dropout's, follow from seed and step alone."""
+        cuda = [self.fabric.device] if self.fabric.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda):
+            torch.manual_seed(_mixed(self._recipe.seed, number, self.fabric.global_rank))
+            yield
+
+
+def _mixed(*numbers: int) -> int:
+    import numpy as np
+
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
+
+
+def means(terms: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return the mean of each term."""
+    return {name: sum(each[name] for each in terms) / len(terms) for name in terms[0]}

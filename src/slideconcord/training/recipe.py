@@ -1,0 +1,278 @@
+"""A recipe: everything that makes a model, in one YAML file that reads from top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from slideconcord.errors import ParameterError
+from slideconcord.provenance import fingerprint_json
+from slideconcord.training.augment.chain import Augment, make_augment
+from slideconcord.training.data.balance import BALANCES, Balance
+from slideconcord.training.data.labels import Labels
+from slideconcord.training.data.sources import SOURCES, Data
+from slideconcord.training.data.tile import Grid
+from slideconcord.training.initialise import INITIALISATIONS
+from slideconcord.training.losses import LOSSES, Loss
+from slideconcord.training.objectives import OBJECTIVES, MakesObjective
+from slideconcord.training.optimisers import OPTIMISERS, SCHEDULES, MakesOptimiser, Schedule
+from slideconcord.training.settings import make_part, read_settings, unknown
+from slideconcord.training.yaml_files import read_yaml
+
+BUNDLED = Path(__file__).parent / "recipes"
+
+Whole = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Part = str | dict[str, Any]
+Colour = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which tiles, and how often each."""
+
+    source: Part
+    """A name in SOURCES with its settings."""
+    mpp: Annotated[float, Field(gt=0)]
+    """Pixel size of the tiles, µm."""
+    tile_px: Annotated[int, Field(ge=16)]
+    """Side of a tile, pixels."""
+    overlap_px: Annotated[int, Field(ge=0)] = 0
+    val: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the tiles to check on, where the data do not say which."""
+    ignore: tuple[str, ...] = ()
+    """Labels that are not learnt from."""
+    most_background: Share = 1.0
+    """Tiles without the target class, and with at least this share of the first, are left out."""
+    balance: Part = "none"
+    """A name in BALANCES."""
+
+    @property
+    def grid(self) -> Grid:
+        return Grid(self.mpp, self.tile_px, self.overlap_px)
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """The network, before it has learnt anything."""
+
+    architecture: str
+    """A name in `segmentation.networks.NETWORKS`."""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    start: str = "as-built"
+    """A name in INITIALISATIONS."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How long, and what is kept."""
+
+    steps: Whole
+    """Batches to learn from."""
+    batch: Whole
+    """Tiles of a batch, over all devices."""
+    check_every: Whole
+    """Steps between two checks on tiles that are not learnt from; the run can go on from each."""
+    log_every: Whole = 10
+    """Steps of which the mean loss makes one line of metrics.csv."""
+    check_tiles: int | None = None
+    """At most so many tiles are checked, evenly chosen; all when None."""
+    keep: Literal["best", "last"] = "best"
+    """Which weights become the model: of the best check, or of the last step."""
+    patience: int | None = None
+    """Stop after so many checks without a better one; never when None."""
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What the finished model says of itself, beyond what follows from the rest."""
+
+    licence: str
+    training_data: str
+    version: str = "1"
+    description: str = ""
+    credit: str = ""
+    tile_px: int | None = None
+    """Side of a tile at inference; that of training when None."""
+    overlap_px: int | None = None
+    """A quarter of the tile when None."""
+    input_multiple: Whole = 32
+    pad_value: int = 255
+    low: Share = 1 / 3
+    high: Share = 0.9
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe as read: plain settings, checked. Its parts are made from them when first used."""
+
+    name: str
+    """Becomes the model's name."""
+    classes: dict[str, tuple[str, ...]]
+    """Class -> labels of the data; background first, what is to be found last."""
+    data: DataSettings
+    network: NetworkSettings
+    loss: dict[str, Any]
+    """Names in LOSSES; their weighted sum is made small."""
+    optimiser: Part
+    schedule: Part
+    train: TrainSettings
+    model: ModelSettings
+    seed: Annotated[int, Field(ge=0)] = 0
+    standardise: Literal["measure"] | dict[Literal["mean", "std"], Colour] = "measure"
+    """Mean and standard deviation of red, green and blue, on the scale 0 to 1; or measured."""
+    augment: tuple[Part, ...] = ()
+    objective: Part = "supervised"
+    """A name in OBJECTIVES: what is made of a batch and the losses."""
+
+    @cached_property
+    def labels(self) -> Labels:
+        return Labels(self.classes, self.data.ignore)
+
+    @cached_property
+    def source(self) -> Data:
+        return make_part(SOURCES, self.data.source, "data.source")
+
+    @cached_property
+    def balance(self) -> Balance:
+        return make_part(BALANCES, self.data.balance, "data.balance")
+
+    @cached_property
+    def augmentation(self) -> Augment:
+        return make_augment(self.augment)
+
+    @cached_property
+    def losses(self) -> dict[str, Loss]:
+        return {
+            name: make_part(LOSSES, {name: parameters}, "loss")
+            for name, parameters in self.loss.items()
+        }
+
+    @cached_property
+    def optimiser_settings(self) -> MakesOptimiser:
+        return make_part(OPTIMISERS, self.optimiser, "optimiser")
+
+    @cached_property
+    def rates(self) -> Schedule:
+        return make_part(SCHEDULES, self.schedule, "schedule")
+
+    @cached_property
+    def objective_settings(self) -> MakesObjective:
+        return make_part(OBJECTIVES, self.objective, "objective")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all settings as plain values, defaults included; no path of this machine."""
+        values = asdict(self)
+        if isinstance(values["data"]["source"], dict):
+            for settings in values["data"]["source"].values():
+                (settings or {}).pop("path", None)
+        return values
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the settings; where the data lie does not enter."""
+        return fingerprint_json(self.to_json())
+
+    def check(self) -> None:
+        """Make every part once, so that all that is wrong is known before any data are read."""
+        if self.network.start not in INITIALISATIONS:
+            raise unknown("network.start:", self.network.start, INITIALISATIONS)
+        if not self.loss:
+            raise ParameterError(f"loss names none: choose of {', '.join(LOSSES)}.")
+        multiple = self.model.input_multiple
+        sides = [self.data.tile_px, *(g.size_px for g in self.augmentation.geometries
+                                      if hasattr(g, "size_px"))]  # fmt: skip
+        if bad := [side for side in sides if side % multiple]:
+            raise ParameterError(
+                f"{bad[0]} px is no multiple of model.input_multiple {multiple}, "
+                "which the network needs: change data.tile_px or augment.crop."
+            )
+        for name in ("labels", "source", "balance", "losses", "optimiser_settings", "rates",
+                     "objective_settings"):  # fmt: skip
+            getattr(self, name)
+
+
+def list_recipes() -> dict[str, Path]:
+    """Return name -> file of the recipes that come with slideconcord."""
+    return {path.stem: path for path in sorted(BUNDLED.glob("*.yaml"))}
+
+
+def read_recipe(
+    name_or_path: str | Path, changes: Iterable[str] = (), data: str | Path | None = None
+) -> Recipe:
+    """Read a recipe.
+
+    Parameters
+    ----------
+    name_or_path
+        The name of a bundled recipe, or a YAML file.
+    changes
+        Settings to replace, as ``"train.steps=100"``.
+    data
+        Where the data lie: becomes ``path`` of the recipe's source.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such recipe, it is no YAML, or a key or value is wrong.
+    """
+    path = list_recipes().get(str(name_or_path), Path(name_or_path))
+    if not path.is_file():
+        raise unknown("The recipe", name_or_path, list_recipes())
+    values = read_yaml(path)
+    for change in changes:
+        _set(values, change)
+    if data is not None:
+        _set_path(values, str(data))
+    return make_recipe(values, path.name)
+
+
+def make_recipe(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    """Check plain settings and return the recipe they make.
+
+    Raises
+    ------
+    ParameterError
+        When a key or value is wrong; the text names it, and the nearest right key.
+    """
+    made = dict(values)
+    sections = {"data": DataSettings, "network": NetworkSettings, "train": TrainSettings,
+                "model": ModelSettings}  # fmt: skip
+    for name, kind in sections.items():
+        if name in made:
+            made[name] = read_settings(kind, made[name], name)
+    recipe = read_settings(Recipe, made, where)
+    recipe.check()
+    return recipe
+
+
+def _set(values: dict[str, Any], change: str) -> None:
+    """Replace one setting, given as ``section.key=value``."""
+    from slideconcord.training.yaml_files import parse_value
+
+    key, separator, text = change.partition("=")
+    *sections, last = key.split(".")
+    if not separator or not all((*sections, last)):
+        raise ParameterError(f"{change!r} changes nothing: write it as train.steps=100.")
+    place: Any = values
+    for section in sections:
+        place = place.setdefault(section, {}) if isinstance(place, dict) else None
+    if not isinstance(place, dict):
+        raise ParameterError(f"{change!r}: {'.'.join(sections)} holds no keys in this recipe.")
+    place[last] = parse_value(text)
+
+
+def _set_path(values: dict[str, Any], path: str) -> None:
+    data = values.get("data")
+    source = data.get("source") if isinstance(data, dict) else None
+    if isinstance(source, str):
+        source = {source: {}}
+    if not isinstance(source, dict) or len(source) != 1:
+        return  # `make_recipe` says what is wrong with it
+    ((name, settings),) = source.items()
+    values["data"] = {**data, "source": {name: {**(settings or {}), "path": path}}}  # type: ignore[dict-item]

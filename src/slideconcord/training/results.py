@@ -1,0 +1,71 @@
+"""What a finished run leaves: a model folder with its card, the curves, and run.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slideconcord.annotations.exchange import atomic
+from slideconcord.errors import OutputError, SlideconcordError
+from slideconcord.segmentation.model_files import save_model
+from slideconcord.training.card import model_card
+from slideconcord.training.folder import CURVES, MODEL
+
+if TYPE_CHECKING:
+    from slideconcord.segmentation.spec import ModelSpec
+    from slideconcord.training.folder import RunFolder
+    from slideconcord.training.log import Log
+
+CARD = "MODEL_CARD.md"
+
+
+def write_results(
+    folder: RunFolder,
+    model: tuple[ModelSpec, dict[str, Any]],
+    logs: tuple[Log, Log] | None,
+    best: dict[str, Any],
+) -> None:
+    """Write model, card and curves; run.json, which says that all is there, comes last."""
+    spec, weights = model
+    saved = save_model(folder.path / MODEL, spec, weights, overwrite=True)
+    scores = {name: best.get(name) for name in ("step", "dice", "tile_dice", "tiles")}
+    made = folder.record(finished=True, model={"name": saved.name, "hash": saved.hash},
+                         scores=scores)  # fmt: skip
+    card = folder.path / MODEL / CARD
+    try:
+        card.write_text(model_card(saved, made), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{card} cannot be written: {error.strerror}.", card) from error
+    if logs is not None:
+        draw_curves(logs, folder.path / CURVES)
+    folder.tidy()
+
+
+def draw_curves(logs: tuple[Log, Log], path: Path) -> None:
+    """Draw loss and Dice over the steps; nothing where matplotlib is not installed."""
+    from slideconcord.comparison.plots import require_matplotlib
+
+    try:
+        require_matplotlib()
+    except SlideconcordError:
+        return
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 5.2), layout="constrained")
+    above, below = figure.subplots(2, sharex=True)
+    for axes, log, skip in ((above, logs[0], ("step", "rate")), (below, logs[1], ("step",))):
+        names = [name for name in (log.rows[0] if log.rows else {}) if name not in skip]
+        steps = [row["step"] for row in log.rows]
+        for name in names:
+            values = [float("nan") if row[name] is None else row[name] for row in log.rows]
+            axes.plot(steps, values, label=name, marker="o" if len(steps) < 30 else None,
+                      markersize=3)  # fmt: skip
+        if names:
+            axes.legend(frameon=False, fontsize="small")
+        axes.spines[["top", "right"]].set_visible(False)
+    above.set_ylabel("loss, learnt from")
+    below.set_ylabel("Dice, checked on")
+    below.set_ylim(0, 1)
+    below.set_xlabel("step")
+    with atomic(path) as partial:
+        figure.savefig(partial, format="png", dpi=120)

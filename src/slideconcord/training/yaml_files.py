@@ -1,0 +1,60 @@
+"""YAML files of settings, read strictly: a key that stands twice is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slideconcord.errors import ParameterError
+
+
+class _Strict(yaml.SafeLoader):
+    """Plain values only, and every key once."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice, line {line}")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping that a file holds.
+
+    Raises
+    ------
+    ParameterError
+        When it is no YAML, or holds something else.
+    """
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Strict)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path.name} is not YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(values, dict):
+        raise ParameterError(f"{path.name} holds no keys and values: see the bundled recipes.")
+    return values
+
+
+def parse_value(text: str) -> Any:
+    """Return what a piece of YAML means, such as ``0.5`` or ``[1, 2]``.
+
+    Raises
+    ------
+    ParameterError
+        When it is no YAML.
+    """
+    try:
+        return yaml.load(text, _Strict)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise ParameterError(f"{text!r} is no value: {' '.join(str(error).split())}.") from error
+
+
+def write_yaml(values: dict[str, Any]) -> str:
+    """Return the text of a YAML file that keeps the order of the keys."""
+    return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
