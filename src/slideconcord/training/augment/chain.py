@@ -99,7 +99,7 @@ def make_augment(parts: Iterable[Any], where: str = "augment") -> Augment:
     table: dict[str, type[Any]] = {**GEOMETRIES, **APPEARANCES}
     for number, value in enumerate(parts, 1):
         part: Any = make_part(table, value, f"{where}[{number}]")
-        if isinstance(part, tuple(APPEARANCES.values())):
+        if type(part) in APPEARANCES.values():
             appearances.append(part)
         elif appearances:
             raise ParameterError(

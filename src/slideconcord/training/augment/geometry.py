@@ -39,17 +39,19 @@ class Warp:
         last = torch.tensor([[[0.0, 0.0, 1.0]]], device=matrix.device).expand(len(matrix), 1, 3)
         return Warp(self.matrix @ torch.cat([matrix, last], 1), size or self.size)
 
-    def images(self, images: Tensor, outside: float = 0.0) -> Tensor:
+    def images(self, images: Tensor) -> Tensor:
         """Return images (tile, channel, y, x) float, interpolated between four pixels."""
-        if outside:
-            return self.images(images - outside) + outside
-        return functional.grid_sample(images, self._grid(images), "bilinear", align_corners=False)
+        return self._sampled(images, "bilinear")
 
-    def masks(self, masks: Tensor, outside: int = 0) -> Tensor:
+    def masks(self, masks: Tensor) -> Tensor:
         """Return masks (tile, y, x) of whole numbers, from the nearest pixel."""
-        shifted = (masks - outside)[:, None].float()
-        moved = functional.grid_sample(shifted, self._grid(shifted), "nearest", align_corners=False)
-        return moved[:, 0].round().to(masks.dtype) + outside
+        return self._sampled(masks[:, None].float(), "nearest")[:, 0].round().to(masks.dtype)
+
+    def _sampled(self, images: Tensor, mode: str) -> Tensor:
+        # Edges go on outwards: zeros would mix into the outermost half pixel.
+        return functional.grid_sample(
+            images, self._grid(images), mode, padding_mode="border", align_corners=False
+        )
 
     def _grid(self, images: Tensor) -> Tensor:
         shape = [len(images), images.shape[1], *self.size]

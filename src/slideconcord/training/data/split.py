@@ -95,8 +95,8 @@ def _drawn(patients: Sequence[str], val_share: float, seed: int) -> list[str]:
     wanted, taken = val_share * len(patients), 0
     for k in np.random.default_rng(seed).permutation(len(names)):
         nearer = abs(taken + counts[k] - wanted) < abs(taken - wanted)
-        # Somebody must be checked on, however few patients there are.
-        if nearer or (not chosen and len(names) > 1 and val_share > 0):
+        # Somebody must be checked on and somebody learnt from, however few patients there are.
+        if (nearer or not chosen) and len(chosen) + 1 < len(names):
             taken += int(counts[k])
             chosen.add(str(names[k]))
     return [VAL if patient in chosen else TRAIN for patient in patients]

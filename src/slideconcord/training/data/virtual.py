@@ -15,12 +15,15 @@ import numpy as np
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box
 from slideconcord.provenance import fingerprint_json
-from slideconcord.samples.scanner import SCANNERS, VirtualScanner
+from slideconcord.samples.presets import FIVE_SCANNERS, SCANNERS
+from slideconcord.samples.scanner import VirtualScanner
 from slideconcord.samples.tissue import CLASS_NAMES, VirtualTissue
 from slideconcord.segmentation.tiles import TileGrid
 from slideconcord.training.data.labels import Labels
 from slideconcord.training.data.tile import Grid, Mask, Rgb, TileRecord, shares_of
 from slideconcord.training.settings import unknown
+
+_KNOWN = SCANNERS | FIVE_SCANNERS
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class VirtualData:
         if self.tissues < 1:
             raise ParameterError("data.source.virtual.tissues: there must be at least one.")
         for name in self.scanners:
-            if name not in SCANNERS:
-                raise unknown("data.source.virtual.scanners:", name, SCANNERS)
+            if name not in _KNOWN:
+                raise unknown("data.source.virtual.scanners:", name, _KNOWN)
         return VirtualTiles(self, grid, labels)
 
 
@@ -86,7 +89,7 @@ class VirtualTiles:
         for seed in range(data.first_seed, data.first_seed + data.tissues):
             tissue = VirtualTissue(seed, data.side_um, data.side_um)
             for name in data.scanners:
-                scanner = replace(SCANNERS[name], mpp=grid.mpp)
+                scanner = replace(_KNOWN[name], mpp=grid.mpp)
                 tiles = TileGrid(scanner.shape(tissue), grid.tile_px, grid.overlap_px)
                 for k in range(len(tiles)):
                     yield _Place(tissue, scanner, tiles.box(k))
