@@ -30,7 +30,7 @@ TINY: dict[str, Any] = {
     "network": {
         "architecture": "smp-unet",
         "parameters": {
-            "encoder_name": "mobilenet_v2",
+            "encoder_name": "timm-mobilenetv3_small_minimal_100",
             "encoder_depth": 3,
             "decoder_channels": [16, 8, 8],
         },

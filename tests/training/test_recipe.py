@@ -1,0 +1,152 @@
+"""Recipes: what is bundled is right, and what is wrong is named with the nearest right key."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from slideconcord.errors import ParameterError, SlideconcordError
+from slideconcord.training.recipe import list_recipes, make_recipe, read_recipe
+from training.training_data import TINY, tiny
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_bundled_recipe_reads_and_says_what_it_takes(name):
+    recipe = read_recipe(name)
+    assert recipe.name == name
+    head = list_recipes()[name].read_text().split("\nname:")[0]
+    for promise in ("command", "hardware", "minutes", "expect"):
+        assert promise in head
+    assert f"slideconcord train {name}" in head
+
+
+def test_the_pan_cancer_recipe_is_the_papers():
+    recipe = read_recipe("pan-cancer")
+    assert recipe.network.architecture == "eca_nfnet_l3-deeplabv3plus"
+    assert (recipe.data.mpp, recipe.data.tile_px, recipe.data.overlap_px) == (1.0, 2048, 0)
+    assert recipe.data.most_background == 0.5
+    assert (recipe.train.batch, recipe.train.steps, recipe.train.keep) == (24, 500_000, "last")
+    assert recipe.standardise == {
+        "mean": (0.8297992, 0.7106879, 0.8241846),
+        "std": (0.1051075, 0.1543867, 0.09917571),
+    }
+    assert set(recipe.losses) == {"dice", "top_cross_entropy"}
+    assert recipe.losses["top_cross_entropy"].share == 0.9
+    assert recipe.rates.rate(990, recipe.train.steps) == pytest.approx(1e-2)
+    names = [next(iter(part)) for part in recipe.augment]
+    assert names == ["flip", "quarter_turn", "crop", "noise", "blur", "brightness_contrast", "hsv"]
+    crop = recipe.augmentation.geometries[2]
+    assert crop.area == pytest.approx((0.9 * 0.75, 1.1 * 0.75))
+    assert (crop.size_px, crop.ratio) == (1536, (0.8, 1.25))
+    assert list(recipe.classes)[-1] == "tumour"
+    assert len(recipe.classes) == 3
+
+
+def changed(**changes):
+    return lambda values: values.update(changes)
+
+
+def deeper(section, **changes):
+    return lambda values: values[section].update(changes)
+
+
+def without(section, key=None):
+    return lambda values: values.pop(section) if key is None else values[section].pop(key)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (changed(augmnt=[]), "recipe: the key 'augmnt' is not known. Did you mean 'augment'?"),
+        (deeper("train", step=5), "train: the key 'step' is not known. Did you mean 'steps'?"),
+        (deeper("data", tile=5), "data: the key 'tile' is not known. Did you mean 'tile_px'?"),
+        (deeper("train", steps=0), "train.steps: 0: Input should be greater than or equal to 1."),
+        (deeper("train", steps="many"), "train.steps: 'many': Input should be a valid integer"),
+        (deeper("train", keep="worst"), "train.keep: 'worst': Input should be 'best' or 'last'."),
+        (without("train"), "recipe: the key 'train' is missing."),
+        (without("data", "mpp"), "data: the key 'mpp' is missing."),
+        (changed(train=7), "train must hold keys and values, not 7."),
+        (changed(optimiser="adam"), "optimiser: 'adam' is not known. Did you mean 'adamw'?"),
+        (changed(loss={"dise": {}}), "loss: 'dise' is not known. Did you mean 'dice'?"),
+        (changed(loss={}), "loss names none: choose of dice"),
+        (
+            changed(loss={"top_cross_entropy": {"shares": 1}}),
+            "loss.top_cross_entropy: the key 'shares' is not known. Did you mean 'share'?",
+        ),
+        (deeper("data", source="virtuel"), "data.source: 'virtuel' is not known. Did you mean "),
+        (deeper("data", balance="slide"), "data.balance: 'slide' is not known. Did you mean "),
+        (deeper("network", start="zero"), "network.start: 'zero' is not known. Known are as-built"),
+        (deeper("data", tile_px=70), "70 px is no multiple of model.input_multiple 32"),
+        (changed(classes={"tumour": ["t"]}), "classes: there are 1; give at least two"),
+        (changed(standardise={"mean": [1, 1, 1], "sd": [1, 1, 1]}), "recipe.standardise"),
+        (
+            changed(schedule={"warm_up_cosine": {"first": 1.0}}),
+            "schedule.warm_up_cosine: first 1 is above peak 0.01.",
+        ),
+    ],
+)
+def test_what_is_wrong_in_a_recipe_is_named(change, message):
+    values = copy.deepcopy(TINY)
+    change(values)
+    with pytest.raises(ParameterError) as refused:
+        make_recipe(values)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: [", "mine.yaml is not YAML: "),
+        ("name: a\nname: b\n", "the key 'name' stands twice, line 2"),
+        ("- a\n- b\n", "mine.yaml holds no keys and values"),
+        ("name: !!python/object/apply:os.system [true]", "mine.yaml is not YAML: could not det"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused(tmp_path, text, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ParameterError) as refused:
+        read_recipe(path)
+    assert message in str(refused.value)
+
+
+def test_an_unknown_recipe_is_named_with_the_nearest():
+    with pytest.raises(ParameterError, match="'pan-cancr' is not known. Did you mean 'pan-cancer'"):
+        read_recipe("pan-cancr")
+
+
+def test_settings_can_be_replaced_one_by_one():
+    changes = ["train.steps=7", "seed=4", "augment=[flip]", "schedule={constant: {peak: 1e-3}}"]
+    recipe = read_recipe("pan-cancer-small", changes)
+    assert (recipe.train.steps, recipe.seed, recipe.augment) == (7, 4, ("flip",))
+    assert recipe.rates.rate(0, 7) == 1e-3
+    assert recipe.fingerprint != read_recipe("pan-cancer-small").fingerprint
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("train.stps=7", "train: the key 'stps' is not known. Did you mean 'steps'?"),
+        ("train.steps", "'train.steps' changes nothing: write it as train.steps=100."),
+        ("seed.number=1", "'seed.number=1': seed holds no keys in this recipe."),
+        ("train.steps=[", "'[' is no value"),
+    ],
+)
+def test_wrong_replacements_are_named(change, message):
+    with pytest.raises(SlideconcordError) as refused:
+        read_recipe("pan-cancer-small", [change])
+    assert message in str(refused.value)
+
+
+def test_where_the_data_lie_is_neither_recorded_nor_part_of_the_recipe(tmp_path):
+    one, other = (read_recipe("pan-cancer", data=tmp_path / name) for name in ("a", "b"))
+    assert one.source.path == str(tmp_path / "a")
+    assert one.fingerprint == other.fingerprint
+    assert str(tmp_path) not in str(one.to_json())
+
+
+def test_a_recipe_written_down_is_the_same_recipe():
+    recipe = tiny()
+    assert make_recipe(recipe.to_json()).fingerprint == recipe.fingerprint
