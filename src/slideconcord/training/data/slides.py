@@ -25,11 +25,12 @@ from slideconcord.errors import ParameterError, TrainingError
 from slideconcord.geometry import Box, Frame, Mpp
 from slideconcord.provenance import fingerprint_json
 from slideconcord.segmentation.tiles import TileGrid
+from slideconcord.segmentation.tissue import find_tissue
+from slideconcord.segmentation.tissue_pixels import PAPER_TISSUE
 from slideconcord.slides import Slide, open_slide
 from slideconcord.training.data.index import read_index
 from slideconcord.training.data.labels import BACKGROUND, TISSUE, Labels
 from slideconcord.training.data.tile import Grid, Mask, Rgb, TileRecord, shares_of
-from slideconcord.training.data.tissue import TISSUE_MPP, find_tissue
 
 _OPTIONAL = ("slide", "scanner", "group", "split", "mpp")
 _SAME_MPP = 0.05
@@ -189,10 +190,8 @@ class SlideTiles:
         numbers = [self._labels.number(name, slide.name) for name in (BACKGROUND, TISSUE)]
         if numbers[0] == numbers[1]:
             return None
-        mpp = Mpp(max(TISSUE_MPP, slide.mpp.y), max(TISSUE_MPP, slide.mpp.x))
-        shape = slide.grid_shape(mpp)
-        rgb = slide.read_grid(mpp, Box(0, 0, *shape))
-        return Tissue(find_tissue(rgb), Frame(0.0, 0.0, *slide.grid_step(mpp)))
+        found = find_tissue(slide)
+        return Tissue(np.asarray(found.array, np.bool_), found.frame)
 
     def _mask(self, scan: _Scan, box: Box, frame: Frame) -> Mask:
         drawn = scan.drawn.in_frame(frame).fill(box, np.uint16)
@@ -208,7 +207,7 @@ class SlideTiles:
 
     def _records_of(self, row: dict[str, str], scan: _Scan, scanner: str) -> Iterator[TileRecord]:
         """Yield the tiles of a scan, with shares of classes as seen at the pixels of the tissue."""
-        coarse = max(TISSUE_MPP / self._grid.mpp, 1.0)
+        coarse = max(PAPER_TISSUE.mpp / self._grid.mpp, 1.0)
         frame = scan.frame.coarser(coarse)
         name = Path(row["file"]).name
         for tile in range(len(scan.grid)):
