@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from slideconcord.slides import Slide
 
 KEY = "slideconcord"
-Kind = Literal["slide", "probability", "mask", "area", "annotations", "comparison"]
+Kind = Literal["slide", "probability", "mask", "area", "annotations", "comparison", "agreement"]
 
 
 class Tag(dict[str, Any]):
