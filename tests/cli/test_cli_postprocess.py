@@ -11,7 +11,8 @@ import pytest
 import slideconcord as sc
 from slideconcord.cli import main
 from slideconcord.samples import shipped_files
-from slideconcord.segmentation.postprocess import PAN_CANCER, postprocess
+from slideconcord.segmentation.mask import Mask
+from slideconcord.segmentation.postprocess import PAN_CANCER, postprocess, smoothed_map
 from slideconcord.segmentation.reframe import in_frame_of
 
 
@@ -98,6 +99,25 @@ def test_a_sweep_leaves_white_background_out_too(run, slide, result, tmp_path):
     status, shown, err = run(*words)
     assert (status, err) == (0, [])
     assert "best DSC" in shown
+
+
+def test_a_sweep_can_be_of_the_papers_smoothed_map(run, slide, result, tmp_path):
+    truth = shipped("A.truth.geojson")
+    words = "sweep", result, "--reference", truth, "--smoothed", "--out", tmp_path / "s"
+    status, _, err = run(*words)
+    assert (status, err) == (0, [])
+    smooth = smoothed_map(sc.open_probability(result))
+    expected = sc.sweep_thresholds(smooth, sc.read_annotations(truth))
+    found = json.loads((tmp_path / "s" / "sweep.json").read_text())
+    assert found["smoothed"] is True
+    np.testing.assert_array_equal(
+        np.array(found["dsc"], float), expected.values("dsc"), err_msg="null is NaN"
+    )
+    at = expected.lows.index(0.3), expected.highs.index(0.6)
+    mask = sc.hysteresis(smooth.values, 0.3, 0.6)
+    place = Mask(mask, smooth.frame, smooth.slide_mpp, smooth.slide_fingerprint)
+    by_hand = sc.compare_masks(place, sc.read_annotations(truth))
+    assert expected.values("dsc")[at] == by_hand.dsc
 
 
 def test_tissue_twice_is_refused(run, slide, result, tmp_path):

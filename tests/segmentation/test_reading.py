@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,3 +97,18 @@ def test_several_slides_give_what_each_gives_alone(
     assert alone == among
     assert not [t for t in threading.enumerate() if t.name.startswith("slideconcord-ahead")]
     assert np.all([(tmp_path / "all" / f"slide{i}" / "run.json").is_file() for i in range(3)])
+
+
+def test_tiles_go_through_jpeg_files_where_asked(slide: Slide, tmp_path: Path):
+    import cv2
+
+    plain = plan_run(slide, edgy_model(), OPTIONS)
+    parity = plan_run(slide, edgy_model(), replace(OPTIONS, jpeg_tiles=True))
+    assert parity.key != plain.key
+    assert parity.parameters["jpeg_tiles"] == 95
+    assert "jpeg_tiles" not in plain.parameters, "runs of older versions keep their key"
+    tile = TileReader(plain).read(1)
+    cv2.imwrite(str(tmp_path / "tile.jpg"), tile[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+    expected = cv2.imread(str(tmp_path / "tile.jpg"))[..., ::-1]
+    np.testing.assert_array_equal(TileReader(parity).read(1), expected)
+    assert (expected != tile).any()

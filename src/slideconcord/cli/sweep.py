@@ -36,21 +36,35 @@ def sweep(
     tissue: Tissue = None,
     slide: TissueOf = None,
     class_names: ClassNames = None,
+    smoothed: Annotated[
+        bool,
+        typer.Option(
+            "--smoothed", help="Smooth the map first, at 5 µm, as the pan-cancer paper's analysis."
+        ),
+    ] = False,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
     """Compare the mask of every pair of thresholds, at 5 % steps, with a reference; no pruning."""
     from slideconcord.comparison.sweep import sweep_thresholds
     from slideconcord.comparison.tables import write_json
+    from slideconcord.segmentation.postprocess import smoothed_map
     from slideconcord.segmentation.probability import open_probability
 
     for name in FILES:
         refuse_existing(out / name, overwrite=overwrite)
-    opened = open_probability(probability)
+    stored = open_probability(probability)
+    _require_complete(stored)
+    opened = smoothed_map(stored) if smoothed else stored
     target = read_one(reference, opened.slide_bounds, class_names or ())
     counted = read_tissue(tissue, slide, opened)
     found = sweep_thresholds(_index(opened), target, counted)
-    result = {**found.to_json(), "classes": class_names or [], "map": dict(opened.provenance)}
+    result = {
+        **found.to_json(),
+        "classes": class_names or [],
+        "smoothed": smoothed,
+        "map": dict(opened.provenance),
+    }
     out.mkdir(parents=True, exist_ok=True)
     write_json(result, out / "sweep.json")
     found.table().write_csv(out / "sweep.csv")
@@ -62,15 +76,18 @@ def sweep(
         _tell(result["best"], notes, out)
 
 
-def _index(probability: ProbabilityMap) -> Any:
+def _index(probability: Any) -> Any:
     from slideconcord.segmentation.hysteresis import index_blocks
 
+    return show.finish("thresholds", index_blocks(probability))
+
+
+def _require_complete(probability: ProbabilityMap) -> None:
     if not probability.complete:
         raise OutputError(
             f"{probability.path} is not finished. Run the same segment command again to finish it.",
             probability.path,
         )
-    return show.finish("thresholds", index_blocks(probability))
 
 
 def _plot(found: Sweep, path: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.errors import ParameterError
-from slideconcord.geometry import Frame
+from slideconcord.geometry import Box, Frame, Mpp
 from slideconcord.slides.resample import SAME_STEP, grid_count
 
 Bytes = NDArray[np.uint8]
@@ -19,15 +20,32 @@ _STRIP_PX = 1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CoarseMap:
-    """One class of a map, (y, x) uint8, and where its pixels lie."""
+    """One class of a map in memory; answers like the ProbabilityMap that it was made of."""
 
     values: Bytes
+    """(y, x) uint8."""
     frame: Frame
+    target: str
+    slide_mpp: Mpp
+    slide_fingerprint: str
+    slide_bounds: Box | None
+    complete: bool
+    provenance: Mapping[str, Any]
+    """That of the map it was made of."""
 
     @property
     def shape(self) -> tuple[int, int]:
         height, width = self.values.shape
         return height, width
+
+    @property
+    def mpp(self) -> Mpp:
+        """Pixel size in µm, (y, x)."""
+        return Mpp(*self.frame.scale_um(self.slide_mpp))
+
+    def level(self, index: int, class_name: str | None = None) -> Bytes:
+        """Return the only level of the only class."""
+        return self.values
 
 
 def coarse_map(probability: Any, mpp: float, class_name: str | None = None) -> CoarseMap:
@@ -54,7 +72,16 @@ def coarse_map(probability: Any, mpp: float, class_name: str | None = None) -> C
     shape = grid_count(height, step_y), grid_count(width, step_x)
     frame = probability.frame
     coarser = Frame(frame.origin_y, frame.origin_x, frame.step_y * step_y, frame.step_x * step_x)
-    return CoarseMap(_shrink(level, (step_y, step_x), shape), coarser)
+    return CoarseMap(
+        values=_shrink(level, (step_y, step_x), shape),
+        frame=coarser,
+        target=class_name or probability.target,
+        slide_mpp=probability.slide_mpp,
+        slide_fingerprint=probability.slide_fingerprint,
+        slide_bounds=probability.slide_bounds,
+        complete=probability.complete,
+        provenance=probability.provenance,
+    )
 
 
 def _shrink(level: Any, step: tuple[float, float], shape: tuple[int, int]) -> Bytes:

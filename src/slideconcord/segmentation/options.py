@@ -83,6 +83,13 @@ class PredictOptions:
             "nor computed, their pixels are 0 in every class."
         ),
     )
+    jpeg_tiles: bool = field(
+        default=False,
+        metadata=_help(
+            "Put each tile through JPEG of quality 95 before the network, as the pan-cancer "
+            "paper did: only for parity with its results."
+        ),
+    )
     within_bounds: bool = field(
         default=False,
         metadata=_help("Predict only the part of the slide that its file names as scanned."),

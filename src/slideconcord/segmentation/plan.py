@@ -14,6 +14,7 @@ from slideconcord.geometry import Box, Frame, Mpp
 from slideconcord.provenance import fingerprint_json
 from slideconcord.segmentation.model import Model, ModelSpec
 from slideconcord.segmentation.options import PredictOptions
+from slideconcord.segmentation.tile_jpeg import JPEG_QUALITY
 from slideconcord.segmentation.tiles import TileGrid
 from slideconcord.segmentation.tissue import find_tissue
 from slideconcord.segmentation.tissue_pixels import PAPER_TISSUE
@@ -76,6 +77,7 @@ class Plan:
             "slide_mpp": list(self.slide.mpp),
             "slide_colour": self.slide.colour,
             **({"skipped": self._skipped_facts()} if self.skipped else {}),
+            **({"jpeg_tiles": JPEG_QUALITY} if self.options.jpeg_tiles else {}),
             # Others round otherwise.
             **({} if self.model.engine == "eager" else {"engine": self.model.engine}),
         }

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -136,7 +136,7 @@ def postprocess(
         fitted = in_frame(tissue, coarse.frame, coarse.shape, probability.slide_fingerprint)
         inside = np.asarray(fitted.array[:, :])
     pixels = postprocess_pixels(coarse.values, inside, options)
-    mask = _describe(probability, coarse, pixels, tissue, options, class_name)
+    mask = _describe(coarse, pixels, tissue, options)
     if out is None:
         return mask
     mask.save(out, overwrite=overwrite)
@@ -184,6 +184,22 @@ def smooth_map(values: Bytes, options: PanCancer = PAN_CANCER["pan-cancer"].opti
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def smoothed_map(
+    probability: Any,
+    options: PanCancer = PAN_CANCER["pan-cancer"].options,
+    class_name: str | None = None,
+) -> CoarseMap:
+    """Return the map at 5 µm per pixel, smoothed: what the paper's analysis 10 thresholds.
+
+    Raises
+    ------
+    ParameterError
+        When the map is coarser than 5 µm per pixel.
+    """
+    coarse = coarse_map(probability, options.cleanup.mpp, class_name)
+    return replace(coarse, values=smooth_map(coarse.values, options))
+
+
 def _check(values: Bytes, tissue: Bools | None) -> None:
     if values.ndim != 2 or values.dtype != np.uint8 or 0 in values.shape:
         raise ParameterError(
@@ -196,25 +212,18 @@ def _check(values: Bytes, tissue: Bools | None) -> None:
         )
 
 
-def _describe(
-    probability: Any,
-    coarse: CoarseMap,
-    pixels: Bools,
-    tissue: Mask | None,
-    options: PanCancer,
-    class_name: str | None,
-) -> Mask:
+def _describe(coarse: CoarseMap, pixels: Bools, tissue: Mask | None, options: PanCancer) -> Mask:
     return Mask(
         array=pixels,
         frame=coarse.frame,
-        slide_mpp=probability.slide_mpp,
-        slide_fingerprint=probability.slide_fingerprint,
-        slide_bounds=probability.slide_bounds,
-        class_name=class_name or probability.target,
+        slide_mpp=coarse.slide_mpp,
+        slide_fingerprint=coarse.slide_fingerprint,
+        slide_bounds=coarse.slide_bounds,
+        class_name=coarse.target,
         provenance=record(
             **options.facts(),
             tissue=None if tissue is None else dict(tissue.provenance),
-            complete=probability.complete,
-            probability=dict(probability.provenance),
+            complete=coarse.complete,
+            probability=dict(coarse.provenance),
         ),
     )

@@ -9,6 +9,7 @@ from typing import Any
 from slideconcord.errors import ModelError
 from slideconcord.segmentation.checkpoint import step_of
 from slideconcord.segmentation.spec import ModelSpec
+from slideconcord.segmentation.tiles import INFERENCE
 
 PAN_CANCER = ModelSpec(
     name="pan-cancer",
@@ -16,8 +17,8 @@ PAN_CANCER = ModelSpec(
     description="Tumour in H&E slides of resected carcinomas, whatever the organ.",
     architecture="eca_nfnet_l3-deeplabv3plus",
     mpp=1.0,
-    tile_px=7680,
-    overlap_px=1024,
+    tile_px=INFERENCE.tile_px,
+    overlap_px=INFERENCE.overlap_px,
     mean=(0.8297992, 0.7106879, 0.8241846),
     std=(0.1051075, 0.1543867, 0.09917571),
     input_multiple=16,

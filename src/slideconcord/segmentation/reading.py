@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from slideconcord.geometry import Box
 from slideconcord.segmentation.plan import Plan
+from slideconcord.segmentation.tile_jpeg import through_jpeg
 from slideconcord.segmentation.tiles import TileQueue
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class TileReader:
         early = self._early.pop(index, None)
         if early is not None:
             return early
-        return self.read_box(self.plan.grid.box(index))
+        tile = self.read_box(self.plan.grid.box(index))
+        return through_jpeg(tile) if self.plan.options.jpeg_tiles else tile
 
     def read_box(self, box: Box) -> NDArray[np.uint8]:
         """Return any box of the map, as `read` does a tile."""

@@ -10,12 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box
+
+
+class Tiling(NamedTuple):
+    """Side of a tile and least overlap, in pixels of 1 µm."""
+
+    tile_px: int
+    overlap_px: int
+
+
+INFERENCE, TRAINING = Tiling(7680, 1024), Tiling(2048, 0)
+"""What the pan-cancer paper takes (Methods, "Tiling")."""
 
 
 def tile_starts(length: int, tile_px: int, overlap_px: int) -> list[int]:
