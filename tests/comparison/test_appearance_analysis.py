@@ -187,6 +187,17 @@ def test_an_unknown_reference_is_refused_with_the_names():
         analyse_scanners([])
 
 
+def test_a_slide_that_is_there_twice_is_refused():
+    with pytest.raises(ParameterError, match="a is there twice from x: give every slide a name"):
+        analysis_of([fake("a", "x", [1.0]), fake("a", "x", [2.0])])
+
+
+def test_one_region_of_two_scanners_is_enough():
+    found = analysis_of([fake("a", "x", [1.0]), fake("a", "y", [3.0])])
+    assert found.projection.label == "principal axes (few patches)"
+    assert found.difference_table().column("mean_difference")[:2] == [0.0, 2.0]
+
+
 def test_a_case_of_one_scan_or_of_twice_the_same_is_refused(case):
     hub = case.scans[0]
     with pytest.raises(ParameterError, match="at least two scans of different scanners: it has 1"):

@@ -152,14 +152,15 @@ def test_principal_axes_keep_the_distances_that_a_plane_can(seed: int):
 
 
 def test_what_cannot_be_projected_is_refused_in_words(monkeypatch):
-    with pytest.raises(ParameterError, match=r"shape \(2, 4\) .* at least 3 patches"):
-        project(np.zeros((2, 4)))
+    with pytest.raises(ParameterError, match=r"shape \(1, 4\) .* at least 2 patches"):
+        project(np.zeros((1, 4)))
     with pytest.raises(ParameterError, match="finite numbers"):
         project(np.full((5, 4), np.nan))
     monkeypatch.setattr(features, "find_spec", lambda name: None)
     with pytest.raises(SlideconcordError, match=r"pip install 'slideconcord\[umap\]'"):
         project(np.eye(5), "umap")
-    assert project(np.eye(5)).label == "principal axes (umap-learn is not installed)"
+    assert project(np.eye(12)).label == "principal axes (umap-learn is not installed)"
+    assert project(np.eye(5)).label == "principal axes (few patches)"
 
 
 @pytest.mark.skipif(not features.find_spec("umap"), reason="umap-learn is not installed")

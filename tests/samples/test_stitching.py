@@ -219,6 +219,8 @@ def test_fields_that_cannot_be_are_refused_in_words():
         ParameterError, match=r"fields of 100 x inf µm cannot be off by 30 µm: give"
     ):
         Stitching(height_um=100.0, jitter_um=30.0)
+    with pytest.raises(ParameterError, match="give fields of at least 10 µm"):
+        Stitching(width_um=0.0)
     with pytest.raises(ParameterError, match="drift is of strips: leave height_um infinite"):
         Stitching(height_um=300.0, drift_um=1.0)
     with pytest.raises(ParameterError, match="no part of a scan: give fractions from 0 to 1"):

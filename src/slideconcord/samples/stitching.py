@@ -15,6 +15,7 @@ from slideconcord.geometry import Affine, Box
 
 Reals = npt.NDArray[np.float64]
 Edges = npt.NDArray[np.int64]
+SMALLEST_FIELD_UM = 10.0
 # What rounding may move a point across a seam, px.
 _ROUNDING_PX = 1e-7
 
@@ -44,10 +45,11 @@ class Stitching:
     def __post_init__(self) -> None:
         errors = (self.jitter_um, self.walk_um, self.drift_um)
         side = min(self.height_um, self.width_um, self.drift_every_um)
-        if not (min(errors) >= 0 and 10 * max(errors) <= side):
+        if not (min(errors) >= 0 and side >= max(10 * max(errors), SMALLEST_FIELD_UM)):
             raise ParameterError(
                 f"fields of {self.height_um:g} x {self.width_um:g} µm cannot be off by "
-                f"{max(errors):g} µm: give jitter, walk and drift from 0 to a tenth of a field."
+                f"{max(errors):g} µm: give fields of at least {SMALLEST_FIELD_UM:g} µm, and jitter, "
+                "walk and drift from 0 to a tenth of a field."
             )
         if self.drift_um and math.isfinite(self.height_um):
             raise ParameterError("drift is of strips: leave height_um infinite, or drift_um at 0.")

@@ -228,8 +228,9 @@ def analysis_of(
     Raises
     ------
     ParameterError
-        When there is no scan, or the reference is none of the scanners.
+        When there is no scan, one is there twice, or the reference is none of the scanners.
     """
+    _check_unique(scans)
     sampling, names = sampling or Sampling(), list(dict.fromkeys(scan.scanner for scan in scans))
     if not names or (reference and reference not in names):
         raise ParameterError(
@@ -240,3 +241,13 @@ def analysis_of(
     features = np.array([patch.features for scan in scans for patch in scan.patches])
     projection = project(features, how, sampling.seed)
     return ScannerAnalysis(tuple(scans), reference or names[0], label, projection, sampling)
+
+
+def _check_unique(scans: Sequence[ScanFacts]) -> None:
+    seen = set()
+    for scan in scans:
+        if (key := (scan.case, scan.scanner)) in seen:
+            raise ParameterError(
+                f"{scan.case} is there twice from {scan.scanner}: give every slide a name of its own."
+            )
+        seen.add(key)

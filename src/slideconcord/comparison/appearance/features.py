@@ -16,6 +16,7 @@ from slideconcord.errors import ParameterError, SlideconcordError
 
 Rgb = npt.NDArray[np.uint8]
 Reals = npt.NDArray[np.float64]
+FEWEST_FOR_UMAP = 10
 How = Literal["auto", "umap", "pca"]
 
 
@@ -43,8 +44,9 @@ class PictureStatistics:
 
     def __call__(self, rgb: Rgb) -> Reals:
         mean, deviation = channel_statistics(rgb)
-        channels = rgb.reshape(-1, 3).T.astype(np.float64)
-        correlation = np.corrcoef(channels + 1e-9 * np.arange(channels.shape[1]))
+        together = np.cov(rgb.reshape(-1, 3).T.astype(np.float64))
+        # a channel without contrast goes with none
+        correlation = together / (np.outer(deviation, deviation) + 1e-6)
         _, power = radial_power(rgb, self.mpp)
         texture = np.log10(np.nan_to_num(power) + 1e-3)
         return np.concatenate([mean, deviation, correlation[np.triu_indices(3, 1)], texture])
@@ -63,27 +65,28 @@ class Projection:
 def project(features: npt.ArrayLike, how: How = "auto", seed: int = 0) -> Projection:
     """Project features onto a plane: UMAP where umap-learn is installed, else principal axes.
 
+    Fewer than 10 patches have no neighbourhoods to speak of, so they go onto principal axes too.
     Each feature is brought to mean 0 and deviation 1 first. Distances in a UMAP are no
     measurements: read clusters from it, and numbers from the tables.
 
     Parameters
     ----------
     features
-        (n, d), at least 3 patches.
+        (n, d), at least 2 patches.
     how
         ``"auto"``, or one of the two by name.
 
     Raises
     ------
     ParameterError
-        When there are fewer than 3 patches, or a feature is not finite.
+        When there are fewer than 2 patches, or a feature is not finite.
     SlideconcordError
         When UMAP is asked for and not installed.
     """
     values = np.asarray(features, np.float64)
-    if values.ndim != 2 or len(values) < 3 or not np.isfinite(values).all():
+    if values.ndim != 2 or len(values) < 2 or not np.isfinite(values).all():
         raise ParameterError(
-            f"Features of shape {values.shape} cannot be projected: give at least 3 patches with "
+            f"Features of shape {values.shape} cannot be projected: give at least 2 patches with "
             "finite numbers, (n, d)."
         )
     spread = values.std(0)
@@ -93,10 +96,11 @@ def project(features: npt.ArrayLike, how: How = "auto", seed: int = 0) -> Projec
         raise SlideconcordError(
             "UMAP needs umap-learn, which is not installed. Run: pip install 'slideconcord[umap]'"
         )
-    if how == "umap" or (how == "auto" and there):
+    few = len(values) < FEWEST_FOR_UMAP
+    if how == "umap" or (how == "auto" and there and not few):
         return Projection(_umap(scaled, seed), "UMAP")
     why = "" if there else " (umap-learn is not installed)"
-    return Projection(_principal(scaled), f"principal axes{why}")
+    return Projection(_principal(scaled), f"principal axes{' (few patches)' if few else why}")
 
 
 def _umap(values: Reals, seed: int) -> Reals:

@@ -20,6 +20,8 @@ Reals = npt.NDArray[np.float64]
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8a8a00", "#000000")
 _SHARES = (0.85, 0.5)
 _GRID = 120
+# Squared grey levels per pixel: less than any rounding.
+_LEAST_POWER = 1e-9
 
 
 def appearance_plot(analysis: ScannerAnalysis) -> Figure:
@@ -103,7 +105,7 @@ def sharpness_plot(analysis: ScannerAnalysis) -> Figure:
     figure = _figure(5.6, 4.2)
     axes = figure.add_subplot()
     patches = analysis.patches
-    power = 10 * np.log10(np.array([patch.power for patch in patches]))
+    power = 10 * np.log10(np.maximum([patch.power for patch in patches], _LEAST_POWER))
     relative = analysis.paired(power)
     for name, colour in zip(analysis.scanners, _colours(analysis), strict=True):
         curves = analysis.unpaired(name, relative)
