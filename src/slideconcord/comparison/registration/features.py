@@ -57,7 +57,7 @@ def find_features(overview: Overview, kind: Kind = "sift", *, mirrored: bool = F
 
 
 def as_picture(density: Signal) -> NDArray[np.uint8]:
-    """Return a density as grey levels; the darkest hundredth is full."""
+    """Return a density as grey levels; the darkest 0.5 % are full."""
     most = max(float(np.percentile(density, 99.5)), 0.1)
     return np.clip(density * (255 / most), 0, 255).astype(np.uint8)
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
-from slideconcord.comparison.registration.planes import Matrix
-from slideconcord.geometry import Box
+from slideconcord.comparison.registration.planes import Matrix, scaling
+from slideconcord.geometry import Box, Mpp
 from slideconcord.slides import Slide
 
 Signal = NDArray[np.float32]
@@ -57,21 +57,22 @@ def read_overview(slide: Slide, mpp: float) -> Overview:
     rgb = slide.read_grid(mpp, Box(int(start[0]), int(start[1]), *shape), on_damage="mark")
     white = glass_level(rgb)
     density = density_of(rgb, white)
-    return Overview(density, rough_tissue(density, mpp), mpp, grid_to_um(slide, mpp, start), white)
+    to_um = grid_to_um(slide, Mpp(mpp, mpp), start)
+    return Overview(density, rough_tissue(density, mpp), mpp, to_um, white)
 
 
 def _scanned(slide: Slide) -> Box:
     return slide.bounds or slide.box
 
 
-def grid_to_um(slide: Slide, mpp: float, start: NDArray[np.int_]) -> Matrix:
-    """Return the map from pixel centres of the grid at ``mpp``, counted from ``start``, to µm.
+def grid_to_um(slide: Slide, pixel: Mpp, start: NDArray[np.int_]) -> Matrix:
+    """Return the map from pixel centres of the grid at ``pixel`` µm, from ``start`` on, to µm.
 
-    Pixel i of the grid covers ``i * mpp`` to ``(i + 1) * mpp`` from the scan's *corner*; the µm
-    frame begins half a level-0 pixel later, at the centre of the first one.
+    Pixel i of the grid covers ``i * pixel`` to ``(i + 1) * pixel`` from the scan's *corner*; the
+    µm frame begins half a level-0 pixel later, at the centre of the first one.
     """
-    matrix = np.diag([mpp, mpp, 1.0])
-    matrix[:2, 2] = (start + 0.5) * mpp - 0.5 * np.array(slide.mpp)
+    matrix = scaling(pixel)
+    matrix[:2, 2] = (start + 0.5) * np.array(pixel) - 0.5 * np.array(slide.mpp)
     return matrix
 
 

@@ -43,7 +43,8 @@ def guesses_by_sweep(
 
 def _best_maps(moving: Signal, fixed: Signal) -> Iterator[Matrix]:
     """Yield the maps of pixels, turns and shifts, under which two pictures correlate best."""
-    side = 2 * _SIDE_PX
+    # room for the turned picture beside the other, so that no shift comes back from the far end
+    side = math.ceil(2.5 * _SIDE_PX)
     spectrum = np.conj(np.fft.rfft2(_standard(fixed), (side, side)))
     turns = np.arange(0, 360, _STEP_DEG)
     scored = [(_best_shift(moving, turn, spectrum, side)[0], float(turn)) for turn in turns]

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from slideconcord.comparison.registration.planes import Matrix, Points, apply, inverted, pose_of
 from slideconcord.comparison.registration.signal import Signal, density_of, grid_to_um
 from slideconcord.comparison.registration.sweep import xy_matrix
-from slideconcord.geometry import Box
+from slideconcord.geometry import Box, Mpp
 from slideconcord.slides import Slide
+from slideconcord.slides.resample import SAME_STEP
 
 _MARGIN_PX = 3
 _LEAST_TEXTURE = 0.015
@@ -64,13 +65,17 @@ class Side:
     slide: Slide
     white: float
 
-    def mpp_like(self, mpp: float, matrix: Matrix) -> float:
-        """Return the pixel size whose pixels, under a map of µm, are as large as ``mpp``."""
-        return max(mpp / pose_of(matrix).scale, *self.slide.mpp)
+    def pixel_like(self, mpp: float) -> Mpp:
+        """Return the size to read at: ``mpp``, or the scan's own where that is as good as equal.
 
-    def read(self, box: Box, mpp: float) -> Signal:
-        """Return the density of a box of the grid at ``mpp``; damaged tiles are glass."""
-        return density_of(self.slide.read_grid(mpp, box, on_damage="mark"), self.white)
+        A grid that is hardly coarser than level 0 picks pixels and is up to half a pixel off.
+        """
+        y, x = (own if mpp < own * (1 + SAME_STEP) else mpp for own in self.slide.mpp)
+        return Mpp(y, x)
+
+    def read(self, box: Box, pixel: Mpp) -> Signal:
+        """Return the density of a box of the grid at ``pixel``; damaged tiles are glass."""
+        return density_of(self.slide.read_grid(pixel, box, on_damage="mark"), self.white)
 
 
 def measure_tiles(
@@ -111,12 +116,12 @@ def _batch(moving: Side, fixed: Side, matrix: Matrix, at_um: Points, look: Look)
     shifts, others = np.full((len(at_um), 2), np.nan), np.full((3, len(at_um)), np.nan)
     stranger: Signal | None = None
     for i, at in enumerate(at_um):
-        template, window = patches(moving, fixed, matrix, at, look)
+        template, window, pixel = patches(moving, fixed, matrix, at, look)
         if min(float(template.std()), float(window.std())) < _LEAST_TEXTURE:
             continue
         surface = cv2.matchTemplate(window, template, cv2.TM_CCOEFF_NORMED)
         (y, x), peak, margin = best_shift(surface)
-        shifts[i] = (y - look.search_px) * look.mpp, (x - look.search_px) * look.mpp
+        shifts[i] = (y - look.search_px) * pixel.y, (x - look.search_px) * pixel.x
         others[:2, i] = peak, margin
         if stranger is not None and i % _NULL_EVERY == 0:
             others[2, i] = cv2.matchTemplate(stranger, template, cv2.TM_CCOEFF_NORMED).max()
@@ -126,28 +131,27 @@ def _batch(moving: Side, fixed: Side, matrix: Matrix, at_um: Points, look: Look)
 
 def patches(
     moving: Side, fixed: Side, matrix: Matrix, at_um: Points, look: Look
-) -> tuple[Signal, Signal]:
-    """Return a tile of the fixed scan, and the moving scan around it in the fixed scan's pixels."""
-    mpp, reach = look.mpp, look.tile_px // 2 + look.search_px
+) -> tuple[Signal, Signal, Mpp]:
+    """Return a tile of the fixed scan, the moving scan around it on the same grid, its pixels."""
+    pixel, side = fixed.pixel_like(look.mpp), 2 * (look.tile_px // 2 + look.search_px)
     none = np.zeros(2, np.int64)
-    fixed_um = grid_to_um(fixed.slide, mpp, none)
+    fixed_um = grid_to_um(fixed.slide, pixel, none)
     middle = np.rint(apply(inverted(fixed_um), at_um[None])[0]).astype(int)
     start = middle - look.tile_px // 2
-    template = fixed.read(Box(int(start[0]), int(start[1]), look.tile_px, look.tile_px), mpp)
+    template = fixed.read(Box(int(start[0]), int(start[1]), look.tile_px, look.tile_px), pixel)
     # from pixels of the window to pixels of the moving scan's grid
     from_window = fixed_um.copy()
-    from_window[:2, 2] += (start - look.search_px) * mpp
-    moving_mpp = moving.mpp_like(mpp, matrix)
-    back = inverted(grid_to_um(moving.slide, moving_mpp, none)) @ inverted(matrix) @ from_window
-    side = 2 * reach
+    from_window[:2, 2] += (start - look.search_px) * np.array(pixel)
+    moving_pixel = moving.pixel_like(look.mpp / pose_of(matrix).scale)
+    back = inverted(grid_to_um(moving.slide, moving_pixel, none)) @ inverted(matrix) @ from_window
     corners = apply(back, np.array([[0, 0], [0, side], [side, 0], [side, side]], np.float64))
     low = np.floor(corners.min(0)).astype(int) - _MARGIN_PX
     high = np.ceil(corners.max(0)).astype(int) + _MARGIN_PX
-    source = moving.read(Box(int(low[0]), int(low[1]), *(int(v) for v in high - low)), moving_mpp)
+    source = moving.read(Box(int(low[0]), int(low[1]), *(int(v) for v in high - low)), moving_pixel)
     back[:2, 2] -= low
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     window = cv2.warpAffine(source, xy_matrix(back), (side, side), flags=flags)
-    return _smooth(template), _smooth(window)
+    return _smooth(template), _smooth(window), pixel
 
 
 def _smooth(density: Signal) -> Signal:
