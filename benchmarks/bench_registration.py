@@ -319,9 +319,9 @@ def measure_real() -> None:
     if not (DATA / "scanners").is_dir():
         print("no real scans here: set SLIDECONCORD_DATA to their folder")
         return
-    files = sorted((DATA / "scanners" / "ki67-2-scanners").iterdir())
+    files = sorted((DATA / "scanners" / "ki67-2-scanners").glob("*.tif"))
     tell_real("Ki-67, two scanners", *(sc.open_slide(file) for file in files))
-    measure_cytology(sorted((DATA / "scanners" / "cytology-4-scanners").iterdir()))
+    measure_cytology(sorted((DATA / "scanners" / "cytology-4-scanners").glob("*_1.*")))
     measure_rat_kidney(DATA / "registration" / "rat-kidney")
 
 
