@@ -48,8 +48,8 @@ class Stitching:
         if not (min(errors) >= 0 and side >= max(10 * max(errors), SMALLEST_FIELD_UM)):
             raise ParameterError(
                 f"fields of {self.height_um:g} x {self.width_um:g} µm cannot be off by "
-                f"{max(errors):g} µm: give fields of at least {SMALLEST_FIELD_UM:g} µm, and jitter, "
-                "walk and drift from 0 to a tenth of a field."
+                f"{max(errors):g} µm: give fields of at least {SMALLEST_FIELD_UM:g} µm, and "
+                "jitter, walk and drift from 0 to a tenth of a field."
             )
         if self.drift_um and math.isfinite(self.height_um):
             raise ParameterError("drift is of strips: leave height_um infinite, or drift_um at 0.")

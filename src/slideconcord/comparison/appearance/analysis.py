@@ -248,6 +248,6 @@ def _check_unique(scans: Sequence[ScanFacts]) -> None:
     for scan in scans:
         if (key := (scan.case, scan.scanner)) in seen:
             raise ParameterError(
-                f"{scan.case} is there twice from {scan.scanner}: give every slide a name of its own."
+                f"{scan.case} is there twice from {scan.scanner}: give every slide its own name."
             )
         seen.add(key)
