@@ -188,7 +188,7 @@ def test_an_unknown_reference_is_refused_with_the_names():
 
 
 def test_a_slide_that_is_there_twice_is_refused():
-    with pytest.raises(ParameterError, match="a is there twice from x: give every slide its own name"):
+    with pytest.raises(ParameterError, match="a is there twice from x: give every slide"):
         analysis_of([fake("a", "x", [1.0]), fake("a", "x", [2.0])])
 
 
