@@ -1,4 +1,4 @@
-"""Commands that measure how far results agree: compare masks."""
+"""Commands that measure how far results agree: compare masks, and what is beside it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slideconcord.cli import show
+from slideconcord.cli import compare_scans, show
 from slideconcord.cli.operands import MASK_OR_FILE, ClassNames, Tissue, TissueOf, read_operands
 from slideconcord.cli.options import Json, Out, Overwrite
 from slideconcord.cli.results import refuse_existing
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="compare", help="Measure how far results agree.", no_args_is_help=True)
 MASK_FILES = ("scores.json", "scores.csv", "regions.csv", "overlay.png")
 _OVERLAY_PX = 2000
+app.command("scans")(compare_scans.scans)
 
 
 @app.command("masks")
@@ -30,6 +31,12 @@ def masks(
     tissue: Tissue = None,
     slide: TissueOf = None,
     class_names: ClassNames = None,
+    min_reference_px: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Leave out smaller regions of the reference; 1600 at 5 µm in the paper."
+        ),
+    ] = 0,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -40,10 +47,10 @@ def masks(
     for name in MASK_FILES:
         refuse_existing(out / name, overwrite=overwrite)
     operands = read_operands(prediction, reference, tissue, class_names or (), slide)
-    scores, matches = compare_operands(operands), match_operands(operands)
+    scores, matches = compare_operands(operands), match_operands(operands, min_reference_px)
     found = {
         **scores.to_json(),
-        "regions": matches.to_json(),
+        "regions": {**matches.to_json(), "min_reference_px": min_reference_px},
         "classes": class_names or [],
         "notes": _notes(scores),
     }
