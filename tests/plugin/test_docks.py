@@ -155,7 +155,7 @@ def test_another_tile_size_is_said_to_matter_and_keeps_its_share_of_overlap(
     dock.model.insertItem(0, "pan-cancer", str(folder))
     dock.model.setCurrentIndex(0)
     dock.tile.setValue(1024)
-    assert "tile_px=1024 is not the 7680 that model 'pan-cancer' was made" in dock.tile_note.text()
+    assert "Tiles of 1024 px are not the 7680 px that model 'pan-cancer'" in dock.tile_note.text()
     dock.tile.setValue(0)
     assert dock.tile_note.text() == ""
     entry = actions.slide_entry(viewer)

@@ -234,8 +234,9 @@ def test_every_option_explains_itself():
 
 def test_another_tile_size_than_a_trained_models_own_warns(slide: Slide, tmp_path: Path):
     model = Model.from_function(spec_for(weights_sha256="0" * 64), red_and_blue)
-    with pytest.warns(UserWarning, match="tile_px=400 is not the 300"):
-        predict(slide, model, tmp_path, tile_px=400)
+    with pytest.warns(UserWarning, match="Tiles of 400 px are not the 300 px"):
+        result = predict(slide, model, tmp_path, tile_px=400)
+    assert result.provenance["notes"][0].startswith("Tiles of 400 px are not the 300 px")
 
 
 def our_threads() -> list[str]:

@@ -85,7 +85,7 @@ def segment(
     probability: ProbabilityMap | None = None
     with warnings.catch_warnings():
         # The dock says it where the size is chosen, and run.json keeps it.
-        warnings.filterwarnings("ignore", message="tile_px=")
+        warnings.filterwarnings("ignore", message="Tiles of ")
         tiles = predict_tiles(slide, model, out, options, focus=focus)
     with closing(tiles):
         for tile in tiles:

@@ -84,7 +84,7 @@ def _load(path: Path, model: str) -> Any:
     except _DAMAGE as error:
         raise ModelError(
             f"{path.name} is no checkpoint of PyTorch, or only a part of one "
-            f"({_first_line(error)}). Download it again, and compare its size and checksum.",
+            f"({_first_sentence(error)}). Download it again, and compare its size and checksum.",
             model,
         ) from error
 
@@ -98,8 +98,8 @@ def _refuse_packed(path: Path) -> None:
             raise ValueError(f"it would unpack to {unpacked:,} bytes")
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+def _first_sentence(error: BaseException) -> str:
+    return re.split(r"\.\s|\n", str(error))[0].rstrip(".") or type(error).__name__
 
 
 def _state_in(content: Any, path: Path, model: str) -> dict[str, Tensor]:

@@ -103,8 +103,8 @@ def unlike_model(spec: ModelSpec, tile_px: int) -> str | None:
     if tile_px == spec.tile_px or spec.weights_sha256 is None:
         return None
     return (
-        f"tile_px={tile_px} is not the {spec.tile_px} that model {spec.name!r} was "
-        "made for: results can differ. --check-shift (check_shift) says how much tiles matter."
+        f"Tiles of {tile_px} px are not the {spec.tile_px} px that model {spec.name!r} was made "
+        "for: results can differ. A check with moved tiles (check_shift) says how much they matter."
     )
 
 
