@@ -17,16 +17,20 @@ from PIL import Image
 
 import slideconcord as sc
 from slideconcord.cli import screen
+from slideconcord.comparison.appearance import PlacedScan, Region, read_patch
+from slideconcord.samples import FIVE_SCANNERS, VirtualTissue, scan
 
 DRAG = Path(__file__).resolve().parents[1] / "benchmarks" / "bench_slider.py"
 IMAGES = Path(__file__).resolve().parent / "images"
 PANEL_PX = 420
 GAP_PX = 8
 COLOURS = 192
+CROP_UM = 130.0
 
 
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
+    save(five_scanners(), "five-scanners.png")
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "slideconcord", "demo", "--no-show", "--json"]
         done = subprocess.run(
@@ -66,10 +70,34 @@ def hysteresis_panels(slide_path: Path, probability_path: Path) -> Image.Image:
         )
         for p in panels
     ]
-    row = Image.new("RGB", (PANEL_PX * 4 + GAP_PX * 3, PANEL_PX), "white")
-    for number, panel in enumerate(shown):
-        row.paste(panel, (number * (PANEL_PX + GAP_PX), 0))
+    return in_a_row(shown)
+
+
+def in_a_row(panels: list[Image.Image]) -> Image.Image:
+    """Return square panels of one size side by side."""
+    side = panels[0].width
+    row = Image.new("RGB", ((side + GAP_PX) * len(panels) - GAP_PX, side), "white")
+    for number, panel in enumerate(panels):
+        row.paste(panel, (number * (side + GAP_PX), 0))
     return row
+
+
+def five_scanners() -> Image.Image:
+    """Return the same tissue as each of the five virtual scanners renders it."""
+    tissue = VirtualTissue(seed=5, height_um=700.0, width_um=800.0)
+    panels = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, scanner in FIVE_SCANNERS.items():
+            path, placed = Path(folder) / f"{name}.ome.tiff", scanner.map(tissue)
+            list(scan(tissue, scanner, path))
+            with sc.open_slide(path) as slide:
+                # a perfect stage: the picture is of one field, and a seam would be a slit in it
+                there = PlacedScan(
+                    name, slide, lambda um, m=placed: np.stack(m.affine(*um.T), 1) - 0.5
+                )
+                rgb = read_patch(there, Region(0, 120.0, 330.0, CROP_UM, 1.0), side_px=220)
+            panels.append(Image.fromarray(rgb))
+    return in_a_row(panels)
 
 
 def tinted(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
