@@ -17,6 +17,7 @@ SlideconcordError                    every message says what, where, what to do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from typing import Any
@@ -116,3 +117,8 @@ class MismatchError(SlideconcordError, ValueError):
 
 class ParameterError(SlideconcordError, ValueError):
     """A value outside its range, or a name that nobody registered."""
+
+
+def first_sentence(error: BaseException) -> str:
+    """Return what a library's error says first, to quote in one of ours; its kind if nothing."""
+    return re.split(r"\.\s|\n", str(error).strip())[0].rstrip(".") or type(error).__name__

@@ -402,6 +402,18 @@ def test_a_network_is_compiled_for_tiles_of_one_shape(
     assert asked == [{"dynamic": False}]
 
 
+def test_a_network_that_cannot_be_compiled_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    exceptions = pytest.importorskip("torch._dynamo.exc")
+
+    def fails(_images: Any) -> Any:
+        raise exceptions.TorchDynamoException("No working C++ compiler found.\nSet VERBOSE=1")
+
+    monkeypatch.setattr(torch, "compile", lambda _module, **_how: fails)
+    model = load_model(folder, device="cpu").on(engine="compile")
+    with pytest.raises(ModelError, match=r"compiled here \(No working C\+\+ compiler found\)\. Ch"):
+        model(np.zeros((64, 64, 3), np.uint8))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 def test_a_gpu_answers_as_the_cpu_does_with_many_batches_under_way(folder: Path):
     slow = load_model(folder, device="cpu", precision="fp32")

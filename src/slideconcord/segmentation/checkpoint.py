@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slideconcord.errors import ModelError
+from slideconcord.errors import ModelError, first_sentence
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -84,7 +84,7 @@ def _load(path: Path, model: str) -> Any:
     except _DAMAGE as error:
         raise ModelError(
             f"{path.name} is no checkpoint of PyTorch, or only a part of one "
-            f"({_first_sentence(error)}). Download it again, and compare its size and checksum.",
+            f"({first_sentence(error)}). Download it again, and compare its size and checksum.",
             model,
         ) from error
 
@@ -96,10 +96,6 @@ def _refuse_packed(path: Path) -> None:
             unpacked = sum(entry.file_size for entry in archive.infolist())
         if unpacked > path.stat().st_size:
             raise ValueError(f"it would unpack to {unpacked:,} bytes")
-
-
-def _first_sentence(error: BaseException) -> str:
-    return re.split(r"\.\s|\n", str(error))[0].rstrip(".") or type(error).__name__
 
 
 def _state_in(content: Any, path: Path, model: str) -> dict[str, Tensor]:

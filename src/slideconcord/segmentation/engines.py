@@ -49,6 +49,11 @@ def run_by(module: nn.Module, engine: str, device: str, precision: str) -> Any:
     return OpenVinoNetwork(module, precision)
 
 
+def is_compile_failure(error: BaseException) -> bool:
+    """Tell what ``torch.compile`` raises, such as for want of a C++ compiler, from other errors."""
+    return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
+
+
 class OpenVinoNetwork:
     """A torch network that OpenVINO runs; it is converted at the first tile of each shape."""
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slideconcord.errors import ModelError, ModelMemoryError
+from slideconcord.errors import ModelError, ModelMemoryError, first_sentence
 from slideconcord.segmentation.device import choose_device, choose_precision, is_out_of_memory
-from slideconcord.segmentation.engines import run_by
+from slideconcord.segmentation.engines import is_compile_failure, run_by
 from slideconcord.segmentation.folding import folded
 from slideconcord.segmentation.standardise import Standardise
 from slideconcord.segmentation.transfer import Finish, Transfer
@@ -108,9 +108,17 @@ class TorchRunner:
         ------
         ModelMemoryError
             When one tile alone is too much.
+        ModelError
+            When it was no lack of memory, but the network cannot be compiled.
         """
         import torch
 
+        if is_compile_failure(error):
+            raise ModelError(
+                f"Model {self.spec.name!r} cannot be compiled here ({first_sentence(error)}). "
+                "Choose --engine eager, or install what is missing.",
+                self.spec.name,
+            ) from error
         if not is_out_of_memory(error):
             raise error
         if len(part) == 1:
