@@ -458,6 +458,10 @@ def test_every_view_has_a_key_of_its_own():
     assert all(view.tip and view.title for view in VIEWS.values())
 
 
+def test_napari_can_ask_every_key_for_its_functions_name(dock, viewer):
+    assert all(act.__name__ for act in viewer.keymap.values())
+
+
 def test_names_lose_what_they_share():
     assert own_words(["Aperio AT2", "Aperio GT 450"]) == ["AT2", "GT 450"]
     assert own_words(["One", "Two"]) == ["One", "Two"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -22,11 +21,19 @@ KEYS: dict[str, tuple[Name, float]] = {
 def bind_keys(viewer: Any, workspace: Workspace) -> None:
     """Bind the keys in one viewer: napari reads no plugin's key bindings from its manifest yet."""
     for key, (name, by) in KEYS.items():
-        action: Callable[[Any], None] = partial(nudge, workspace, name, by)
-        viewer.bind_key(key, action, overwrite=True)
+        viewer.bind_key(key, _nudging(workspace, name, by), overwrite=True)
 
 
-def nudge(workspace: Workspace, name: Name, by: float, _viewer: Any = None) -> None:
+def _nudging(workspace: Workspace, name: Name, by: float) -> Callable[[Any], None]:
+    """Return what a key does; a function, since napari asks for its name, which a partial lacks."""
+
+    def act(_viewer: Any) -> None:
+        nudge(workspace, name, by)
+
+    return act
+
+
+def nudge(workspace: Workspace, name: Name, by: float) -> None:
     """Move one threshold of the active slide by a step."""
     entry = workspace.active
     if entry is not None and entry.probability is not None:

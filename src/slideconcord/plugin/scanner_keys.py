@@ -55,25 +55,14 @@ def _actions(dock: ScannersDock) -> dict[str, Callable[[Any], Any]]:
         dock.looking.hold(False)
 
     actions[HOLD_KEY] = hold
+    # napari asks its keys' functions for their __name__: a partial has none
     for name, view in VIEWS.items():
-        actions[view.key] = partial(_show, dock, name)
+        actions[view.key] = lambda _, name=name: dock.show_view(name)
     for key, way in MOVES.items():
-        actions[key] = partial(_move, dock, *way)
+        actions[key] = lambda _, way=way: dock.rescue_box.move(*way)
     for key, steps in TURNS.items():
-        actions[key] = partial(_turn, dock, steps)
+        actions[key] = lambda _, steps=steps: dock.rescue_box.turn(steps)
     return actions
-
-
-def _show(dock: ScannersDock, name: str, _viewer: Any = None) -> None:
-    dock.show_view(name)
-
-
-def _move(dock: ScannersDock, dy: int, dx: int, _viewer: Any = None) -> None:
-    dock.rescue_box.move(dy, dx)
-
-
-def _turn(dock: ScannersDock, steps: int, _viewer: Any = None) -> None:
-    dock.rescue_box.turn(steps)
 
 
 def _here(act: Callable[[ScannersDock], None]) -> None:
@@ -87,7 +76,7 @@ def _here(act: Callable[[ScannersDock], None]) -> None:
 
 
 def _show_here(name: str) -> None:
-    _here(partial(_show, name=name))
+    _here(lambda dock: dock.show_view(name))
 
 
 show_plain = partial(_show_here, PLAIN)
