@@ -421,6 +421,36 @@ def test_contours_follow_the_thresholds(dock, viewer, model, tmp_path):
     assert (np.asarray(contour.data[0][:]) != before).any()
 
 
+def test_measuring_gives_the_matrix_of_the_masks_as_they_are_tuned(
+    dock, viewer, model, qtbot, said, tmp_path
+):
+    place_b(dock)
+    for name in ("a", "b"):
+        list(actions.run_segmentation(viewer, name, folder=tmp_path))
+        actions.set_thresholds(viewer, 0.3, 0.5, slide=name)
+    dock.measure()
+    qtbot.waitUntil(lambda: not dock.measurer.is_running, timeout=WAIT_MS)
+    found = dock.measurer.found
+    assert not dock.measurer.message
+    assert found.scanners == ("a", "b")
+    assert found.dice()[0, 1] > 0.95
+    text = dock.measure_box.text.text()
+    assert "DSC of 1 pair(s)" in text
+    assert "Left out: c. It could not be registered: It is not registered yet." in text
+    assert "Consistency alone" in text
+    assert f"{found.dice()[0, 1]:.3f}" in dock.measure_box.matrix.text()
+    actions.set_thresholds(viewer, 0.6, 0.9, slide="b")
+    dock.measure()
+    qtbot.waitUntil(lambda: not dock.measurer.is_running, timeout=WAIT_MS)
+    assert dock.measurer.found.dice()[0, 1] < 0.9
+    dock.nudge(1.0, 0.0)
+    assert dock.measurer.found is None
+    dock.measure()
+    qtbot.waitUntil(lambda: not dock.measurer.is_running, timeout=WAIT_MS)
+    assert "coarse" in dock.measure_box.text.text()
+    assert not said
+
+
 def test_arrows_show_what_is_left(dock, viewer, qtbot):
     place_b(dock)
     dock.nudge(3.0, -2.0)

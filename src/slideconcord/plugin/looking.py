@@ -203,7 +203,7 @@ class Walk(QObject):
 
     def _visit(self, step: int) -> None:
         if not self.found:
-            self._say("The masks agree everywhere.")
+            self._say("The masks differ nowhere; they may both be empty.")
             return
         self.at = 0 if self.at < 0 else (self.at + step) % len(self.found)
         place = self.found[self.at]

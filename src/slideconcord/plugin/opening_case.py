@@ -70,7 +70,10 @@ class OpenedCase:
     entries: list[SlideEntry]
     names: dict[str, str]
     """Scanner by the id of the entry."""
+    sources: dict[str, CaseScan]
+    """What the file says of a scan, by the id of the entry."""
     hub_id: str
+    virtual: str
 
 
 def open_case(session: Session, path: Path) -> OpenedCase:
@@ -84,13 +87,14 @@ def open_case(session: Session, path: Path) -> OpenedCase:
     from slideconcord.comparison.case_files import read_case
 
     case = read_case(path)
-    entries, names, hub_id = [], {}, ""
+    entries, sources, hub_id = [], {}, ""
     for scan in case.scans:
         entry = open_entry(session, scan.path, scan)
         if entry is None:
             continue
         entries.append(entry)
-        names[entry.id] = scan.scanner
+        sources[entry.id] = scan
         if scan.scanner == case.hub:
             hub_id = entry.id
-    return OpenedCase(entries, names, hub_id)
+    names = {key: scan.scanner for key, scan in sources.items()}
+    return OpenedCase(entries, names, sources, hub_id, case.virtual)

@@ -55,14 +55,22 @@ def _actions(dock: ScannersDock) -> dict[str, Callable[[Any], Any]]:
         dock.looking.hold(False)
 
     actions[HOLD_KEY] = hold
-    # napari asks its keys' functions for their __name__: a partial has none
     for name, view in VIEWS.items():
-        actions[view.key] = lambda _, name=name: dock.show_view(name)
+        actions[view.key] = _action(dock.show_view, name)
     for key, way in MOVES.items():
-        actions[key] = lambda _, way=way: dock.rescue_box.move(*way)
+        actions[key] = _action(dock.rescue_box.move, *way)
     for key, steps in TURNS.items():
-        actions[key] = lambda _, steps=steps: dock.rescue_box.turn(steps)
+        actions[key] = _action(dock.rescue_box.turn, steps)
     return actions
+
+
+def _action(do: Callable[..., None], *values: Any) -> Callable[[Any], None]:
+    """Return what a key does; a function, since napari asks for its name, which a partial lacks."""
+
+    def act(_viewer: Any) -> None:
+        do(*values)
+
+    return act
 
 
 def _here(act: Callable[[ScannersDock], None]) -> None:

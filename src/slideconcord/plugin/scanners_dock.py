@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog
 
 from slideconcord.errors import RegistrationError, SlideconcordError
 from slideconcord.plugin.case_box import CaseBox
 from slideconcord.plugin.dock import Dock
 from slideconcord.plugin.looking import PAIRS, Looking
+from slideconcord.plugin.measure_box import MeasureBox, Measurer
 from slideconcord.plugin.opening_case import open_case, open_folder
 from slideconcord.plugin.registering import Registrar
 from slideconcord.plugin.rescue import moved_scan, nudged, rotated
@@ -33,7 +36,8 @@ class ScannersDock(Dock):
         self.registrar = Registrar(self)
         self.looking = Looking(self.session, self.case, self)
         self.case_box, self.view_box, self.rescue_box = CaseBox(), ViewBox(), RescueBox()
-        for box in (self.case_box, self.view_box, self.rescue_box):
+        self.measurer, self.measure_box = Measurer(self), MeasureBox()
+        for box in (self.case_box, self.view_box, self.rescue_box, self.measure_box):
             self.body.addWidget(box)
         self.body.addStretch(1)
         self._connect()
@@ -44,6 +48,7 @@ class ScannersDock(Dock):
         self.session.workspace.entries.events.removed.disconnect(self._on_closed)
         unbind_keys(self)
         self.registrar.close()
+        self.measurer.close()
         self.looking.close()
 
     def take_open_slides(self) -> None:
@@ -130,6 +135,22 @@ class ScannersDock(Dock):
         """Read a placement; one of other scans is refused."""
         self._try(lambda: self._load(path))
 
+    def measure(self, accept_coarse: bool = False) -> None:
+        """Measure how far the masks of the scans agree, in the background."""
+        self._try(lambda: self.measurer.start(self.case, accept_coarse=accept_coarse))
+
+    def write_report(self, folder: Path) -> None:
+        """Write the report of what was measured into a folder, and open it."""
+        self._try(lambda: self._write_report(folder))
+
+    def _write_report(self, folder: Path) -> None:
+        from slideconcord.comparison.concordance.report import write_report
+        from slideconcord.comparison.concordance.study import study_of
+
+        if self.measurer.found is not None:
+            files = write_report(study_of([self.measurer.found]), folder)
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(files[0].resolve())))
+
     def _align(self) -> None:
         view = self.looking.pairs
         if view is None:
@@ -151,14 +172,17 @@ class ScannersDock(Dock):
     def _open_case(self, path: Path) -> None:
         opened = open_case(self.session, path)
         self._make_case(opened.entries, opened.names)
-        if (hub := self.case.find(opened.hub_id)) is not None:
-            self.choose_hub(hub.id)
+        self.case.virtual = opened.virtual
+        for scan in self.case.scans:
+            scan.source = opened.sources[scan.id]
+        self.choose_hub(opened.hub_id)
 
     def _make_case(self, entries: list[Any], names: dict[str, str] | None = None) -> None:
         self.registrar.close()
         self._try(lambda: self._take(entries, names))
 
     def _take(self, entries: list[Any], names: dict[str, str] | None) -> None:
+        self.measurer.forget()
         self.looking.show("plain")
         self.case.take(entries, names)
         self._show_case()
@@ -177,6 +201,7 @@ class ScannersDock(Dock):
             self._show_case()
 
     def _follow_placement(self) -> None:
+        self.measurer.forget()
         self._try(self.looking.follow_placement)
         self._show_case()
 
@@ -199,6 +224,10 @@ class ScannersDock(Dock):
         self.view_box.show_case(self.case)
         self._show_work()
         self._show_looking()
+        self._show_measured()
+
+    def _show_measured(self) -> None:
+        self.measure_box.show_measurer(self.measurer, has_case=bool(self.case.scans))
 
     def _show_work(self) -> None:
         self.case_box.show_work(self.registrar, self.case)
@@ -236,6 +265,11 @@ class ScannersDock(Dock):
         if name:
             self.save(Path(name))
 
+    def _ask_report(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder for the report")
+        if folder:
+            self.write_report(Path(folder))
+
     def _ask_load(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Placement", "", JSON)
         if name:
@@ -261,6 +295,9 @@ class ScannersDock(Dock):
         rescue.redo_wanted.connect(self.redo)
         rescue.save_wanted.connect(self._ask_save)
         rescue.load_wanted.connect(self._ask_load)
+        self.measure_box.measure_wanted.connect(self.measure)
+        self.measure_box.report_wanted.connect(self._ask_report)
+        self.measurer.changed.connect(self._show_measured)
         self.registrar.changed.connect(self._show_work)
         self.registrar.registered.connect(self._on_registered)
         self.looking.changed.connect(self._show_looking)

@@ -17,6 +17,7 @@ from slideconcord.plugin.workspace import History
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from slideconcord.comparison.case import CaseScan
     from slideconcord.comparison.registration.value import Registration
     from slideconcord.plugin.workspace import SlideEntry
 
@@ -32,6 +33,8 @@ class Scan:
     """What it is called on the screen: its scanner, where that tells it from the others."""
     registration: Registration | None = None
     """None: it is the hub."""
+    source: CaseScan | None = None
+    """What a case file says of it."""
     can_go: tuple[bool, bool] = (False, False)
     """Whether there is a placement to go back to, and one to go forward to."""
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -79,6 +82,8 @@ class Case:
     hub: Scan | None = None
     a: Scan | None = None
     b: Scan | None = None
+    virtual: str = ""
+    """What to say wherever results appear, when the scans are virtual."""
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
 
     def take(self, entries: Sequence[SlideEntry], names: Mapping[str, str] | None = None) -> None:
@@ -109,6 +114,7 @@ class Case:
         self.scans = ()
         self.hub = self.a = self.b = None
         self.scans = scans
+        self.virtual = ""
         self.choose_hub(scans[0])
 
     def choose_hub(self, hub: Scan) -> None:

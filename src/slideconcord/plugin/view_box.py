@@ -74,7 +74,7 @@ class ViewBox(QGroupBox):
 
     def show_looking(self, looking: Looking) -> None:
         """Show which view there is, and its dial."""
-        self.view.setCurrentIndex(max(self.view.findData(looking.name), 0))
+        self.view.setCurrentIndex(self.view.findData(looking.name))
         view = looking.view
         self.note.setText(view.note if view is not None else "")
         self.note.setVisible(view is not None)
