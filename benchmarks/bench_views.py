@@ -160,7 +160,7 @@ def main(side_px: int = SIDE_PX) -> None:
         folder = Path(name)
         for seed in range(len(TURNS)):
             path = folder / f"{seed}.tif"
-            for _ in write_repeating_slide(path, side_px, seed=seed, period_px=1024):
+            for _ in write_repeating_slide(path, side_px, seed=seed, period_px=2048):
                 pass
         print(f"five slides of {side_px:,} px, window {CANVAS[0]} x {CANVAS[1]}, {VIEWS} views")
         found, peer = measured("ours", folder), measured("plain", folder)
