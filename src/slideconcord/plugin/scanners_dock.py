@@ -277,7 +277,6 @@ class ScannersDock(Dock):
         rescue.save_wanted.connect(self._ask_save)
         rescue.load_wanted.connect(self._ask_load)
         self.measure_box.measure_wanted.connect(self.measure)
-        self.measure_box.report_wanted.connect(self._ask_report)
         self.measurer.changed.connect(self._show_measured)
         self.registrar.changed.connect(self._show_work)
         self.registrar.registered.connect(self._on_registered)
