@@ -390,6 +390,15 @@ def test_openvino_answers_as_pytorch_does(folder: Path):
     np.testing.assert_array_equal(other.predict_batch(tiles), first)
 
 
+@pytest.mark.parametrize(("has_it", "chosen"), [(True, "bf16"), (False, "fp32")])
+def test_a_processor_made_for_bf16_takes_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, has_it: bool, chosen: str
+):
+    monkeypatch.setattr("slideconcord.segmentation.device._has_fast_bf16", lambda: has_it)
+    assert load_model(folder, device="cpu").precision == chosen
+    assert load_model(folder, device="cpu", precision="fp32").precision == "fp32"
+
+
 def test_a_network_is_compiled_for_tiles_of_one_shape(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -72,6 +72,7 @@ def segment(
     from slideconcord.segmentation.plan import plan_run
     from slideconcord.segmentation.predict import PredictOptions, predict_tiles
     from slideconcord.segmentation.probability import open_probability
+    from slideconcord.segmentation.reading import TileReader
 
     model = load_model(request.model, request.device)
     tile_px, spec = request.tile_px, model.spec
@@ -81,12 +82,13 @@ def segment(
         box=request.box,
         skip_background=request.skip_background,
     )
-    out = run_folder(request.folder, slide, model.name, plan_run(slide, model, options).key)
+    plan = plan_run(slide, model, options)
+    out = run_folder(request.folder, slide, model.name, plan.key)
     probability: ProbabilityMap | None = None
     with warnings.catch_warnings():
         # The dock says it where the size is chosen, and run.json keeps it.
         warnings.filterwarnings("ignore", message="Tiles of ")
-        tiles = predict_tiles(slide, model, out, options, focus=focus)
+        tiles = predict_tiles(slide, model, out, options, focus=focus, ahead=TileReader(plan))
     with closing(tiles):
         for tile in tiles:
             probability = probability or open_probability(out)

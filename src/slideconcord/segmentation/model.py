@@ -143,7 +143,7 @@ class Model:
 
     def predict_batch(self, tiles: Tiles) -> NDArray[np.float32]:
         """Return probabilities (n, class, y, x) of tiles (n, y, x, 3) uint8."""
-        return self._checked(self._runner.probabilities(self._tiles(tiles)), tiles)
+        return self._checked(self._runner.probabilities(self._tiles(tiles)), tiles.shape)
 
     def quantise_batch(self, tiles: Tiles) -> NDArray[np.uint8]:
         """Return floor(255 p) as (n, class, y, x) uint8 of tiles (n, y, x, 3) uint8."""
@@ -156,7 +156,9 @@ class Model:
         this raises `ModelMemoryError`.
         """
         finish = self._runner.begin(self._tiles(tiles))
-        return lambda: self._checked(finish(), tiles)
+        # Not the tiles themselves: they may take hundreds of MB, and are needed no more.
+        shape = tiles.shape
+        return lambda: self._checked(finish(), shape)
 
     def _tiles(self, tiles: Tiles) -> Tiles:
         if tiles.dtype != np.uint8 or tiles.ndim != 4 or tiles.shape[3] != 3 or not tiles.size:
@@ -166,8 +168,8 @@ class Model:
             )
         return tiles
 
-    def _checked(self, scores: NDArray[Any], tiles: Tiles) -> NDArray[Any]:
-        wanted = (len(tiles), len(self.spec.classes), *tiles.shape[1:3])
+    def _checked(self, scores: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        wanted = (shape[0], len(self.spec.classes), *shape[1:3])
         if scores.shape != wanted:
             raise ModelError(
                 f"Model {self.name!r} answered with the shape {scores.shape[1:]} "
