@@ -13,8 +13,8 @@ from typing import Any
 
 # Libraries whose version can change a pixel of a result.
 _RECORDED = ("slideconcord", "numpy", "scikit-image", "opencv-python-headless", "torch", "timm",
-             "segmentation-models-pytorch", "openvino", "openslide-python", "openslide-bin", "tifffile",
-             "imagecodecs", "zarr")  # fmt: skip
+             "segmentation-models-pytorch", "openvino", "openslide-python", "openslide-bin",
+             "tifffile", "imagecodecs", "zarr")  # fmt: skip
 _SAMPLE_BYTES = 1 << 20
 
 
