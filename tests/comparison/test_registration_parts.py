@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comparison.registrations import a_map
+from slideconcord.comparison.registration.facts import Quality
 from slideconcord.comparison.registration.features import agree
 from slideconcord.comparison.registration.field import jacobians
+from slideconcord.comparison.registration.field_fit import choose_field
 from slideconcord.comparison.registration.fit import (
     distances,
     fit_affine,
@@ -28,13 +30,11 @@ from slideconcord.comparison.registration.residuals import (
     Pairs,
     believable,
     choose_affine,
-    choose_field,
     held_out,
 )
 from slideconcord.comparison.registration.signal import Overview, rough_tissue
 from slideconcord.comparison.registration.sweep import guesses_by_sweep
 from slideconcord.comparison.registration.tiles import Tiles, best_shift
-from slideconcord.comparison.registration.value import Quality
 from slideconcord.geometry import Mpp
 
 RNG = np.random.default_rng(5)

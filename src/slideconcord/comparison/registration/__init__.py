@@ -11,8 +11,8 @@ from typing import Any
 
 _HOME = {
     "Registration": "value",
-    "Scan": "value",
-    "Quality": "value",
+    "Scan": "facts",
+    "Quality": "facts",
     "ResidualField": "field",
     "Pose": "planes",
     "Registering": "options",

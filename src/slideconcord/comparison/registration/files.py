@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from slideconcord.comparison.registration.facts import Quality, Scan
 from slideconcord.comparison.registration.field import ResidualField
-from slideconcord.comparison.registration.value import Quality, Registration, Scan
+from slideconcord.comparison.registration.value import Registration
 from slideconcord.errors import OutputError, RegistrationError, SlideconcordError
 from slideconcord.geometry import Affine, Mpp
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from slideconcord.comparison.registration.facts import Quality, Status
 from slideconcord.comparison.registration.options import Registering
 from slideconcord.comparison.registration.planes import Pose
-from slideconcord.comparison.registration.value import Quality, Status
 from slideconcord.geometry import Mpp
 
 LEAST_TILES = 12

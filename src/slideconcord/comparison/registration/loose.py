@@ -11,12 +11,12 @@ from collections.abc import Generator
 import numpy as np
 from numpy.typing import NDArray
 
+from slideconcord.comparison.registration.facts import Quality
 from slideconcord.comparison.registration.fit import distances, fit_affine
 from slideconcord.comparison.registration.outcome import RegistrationStep
 from slideconcord.comparison.registration.planes import Matrix, Points, apply
 from slideconcord.comparison.registration.rounds import Both, Round, measure_round
 from slideconcord.comparison.registration.tiles import Look
-from slideconcord.comparison.registration.value import Quality
 
 _TILES = 300
 _NEAR_PX = 3.0

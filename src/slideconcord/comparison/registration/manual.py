@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slideconcord.comparison.registration.facts import Quality, Scan
 from slideconcord.comparison.registration.fit import fit_affine, fit_similarity
 from slideconcord.comparison.registration.planes import (
     Matrix,
@@ -18,7 +19,7 @@ from slideconcord.comparison.registration.planes import (
     shifting,
     turning,
 )
-from slideconcord.comparison.registration.value import Quality, Registration, Scan
+from slideconcord.comparison.registration.value import Registration
 from slideconcord.errors import ParameterError
 from slideconcord.provenance import record
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
+from slideconcord.comparison.registration.facts import Quality
 from slideconcord.comparison.registration.features import guess_by_orb
 from slideconcord.comparison.registration.outcome import Attempt, RegistrationStep
 from slideconcord.comparison.registration.signal import overview_mpp, read_overview
-from slideconcord.comparison.registration.value import Quality, Registration
+from slideconcord.comparison.registration.value import Registration
 
 if TYPE_CHECKING:
     from slideconcord.comparison.registration.options import Registering

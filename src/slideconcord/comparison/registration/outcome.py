@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slideconcord.comparison.registration.facts import Quality, Scan, Status
 from slideconcord.comparison.registration.planes import Matrix, affine_of, scaling
-from slideconcord.comparison.registration.value import Quality, Registration, Scan, Status
+from slideconcord.comparison.registration.value import Registration
 from slideconcord.provenance import record
 
 if TYPE_CHECKING:

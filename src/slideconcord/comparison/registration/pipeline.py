@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slideconcord.comparison.registration.facts import Quality
+from slideconcord.comparison.registration.field_fit import choose_field
 from slideconcord.comparison.registration.judge import LOOSE, judge
 from slideconcord.comparison.registration.lattice import common_tissue
 from slideconcord.comparison.registration.outcome import Attempt, RegistrationStep
 from slideconcord.comparison.registration.planes import pose_of
 from slideconcord.comparison.registration.pose import LEAST_PAIRS, FirstPose, find_pose
-from slideconcord.comparison.registration.residuals import Errors, choose_affine, choose_field
+from slideconcord.comparison.registration.residuals import Errors, choose_affine
 from slideconcord.comparison.registration.rounds import Both, Round, measure_round
 from slideconcord.comparison.registration.signal import overview_mpp, read_overview
 from slideconcord.comparison.registration.tiles import Look, Side
-from slideconcord.comparison.registration.value import Quality, Registration
+from slideconcord.comparison.registration.value import Registration
 
 if TYPE_CHECKING:
     from slideconcord.comparison.registration.options import Registering

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
+from slideconcord.comparison.registration.facts import Quality
 from slideconcord.comparison.registration.features import Guess, find_features, guess_by_features
 from slideconcord.comparison.registration.judge import wrong_scale
 from slideconcord.comparison.registration.loose import loose_fit
@@ -15,7 +16,6 @@ from slideconcord.comparison.registration.residuals import choose_affine
 from slideconcord.comparison.registration.rounds import Both, measure_round
 from slideconcord.comparison.registration.sweep import guesses_by_sweep
 from slideconcord.comparison.registration.tiles import Look
-from slideconcord.comparison.registration.value import Quality
 
 _TILES = 64, 150
 LEAST_PAIRS = 8

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from slideconcord.comparison.registration.facts import Scan
 from slideconcord.comparison.registration.planes import Points
-from slideconcord.comparison.registration.value import Registration, Scan
+from slideconcord.comparison.registration.value import Registration
 from slideconcord.errors import ParameterError
 
 if TYPE_CHECKING:

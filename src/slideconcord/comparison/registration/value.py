@@ -6,10 +6,11 @@ import dataclasses
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from slideconcord.comparison.registration.facts import STATUSES, Quality, Scan, Status
 from slideconcord.comparison.registration.field import ResidualField
 from slideconcord.comparison.registration.planes import (
     Matrix,
@@ -22,7 +23,7 @@ from slideconcord.comparison.registration.planes import (
     scaling,
 )
 from slideconcord.errors import MismatchError, ParameterError, RegistrationError
-from slideconcord.geometry import Affine, Mpp
+from slideconcord.geometry import Affine
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -31,57 +32,8 @@ if TYPE_CHECKING:
     from slideconcord.annotations import Annotation, Annotations
     from slideconcord.slides import Slide
 
-Status = Literal["ok", "coarse", "failed"]
-STATUSES: tuple[Status, ...] = ("ok", "coarse", "failed")
 # Straight edges are cut so short before a field bends them.
 _EDGE_UM = 50.0
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """Which file a side of a registration is; no path, and nothing that names a patient."""
-
-    fingerprint: str
-    name: str
-    mpp: Mpp
-    """Pixel size of level 0 in µm that was registered with."""
-    shape: tuple[int, int]
-    """Height and width of level 0."""
-
-    @classmethod
-    def of(cls, slide: Slide) -> Self:
-        return cls(slide.fingerprint, slide.name, slide.mpp, slide.shape)
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """How well the tissue of both scans lies on one another; NaN where it was not measured."""
-
-    inliers: int = 0
-    """Features that agree on the pose."""
-    tiles: int = 0
-    """Tiles in which both scans were compared at fine resolution."""
-    accepted: int = 0
-    """Tiles whose local shift was found beyond doubt."""
-    coverage: float = float("nan")
-    """Share of the common tissue that accepted tiles stand for."""
-    overlap: float = float("nan")
-    """Common tissue as a share of the tissue of the scan that has less."""
-    residual_p50_um: float = float("nan")
-    """Median distance of held-out tiles from where the transform puts them."""
-    residual_p90_um: float = float("nan")
-    affine_p50_um: float = float("nan")
-    """The same without the residual field."""
-    affine_p90_um: float = float("nan")
-    ncc: float = float("nan")
-    """Median normalised cross-correlation of the tiles, each at its best shift."""
-    ncc_null: float = float("nan")
-    """99th percentile of the same at wrong places."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON values; what was not measured is null."""
-        found = {name: getattr(self, name) for name in self.__slots__}
-        return {name: None if value != value else value for name, value in found.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
