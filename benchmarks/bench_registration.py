@@ -66,7 +66,7 @@ class Size:
         return self.tissues * self.fixed * self.moving
 
 
-FULL = Size(tissues=4, fixed=5, moving=5, side_um=1600.0, negatives=50)
+FULL = Size(tissues=4, fixed=5, moving=5, side_um=1300.0, negatives=50)
 QUICK = Size(tissues=2, fixed=2, moving=1, side_um=1000.0, negatives=2)
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 METHOD = "tiles"
 MIDDLE_UM, FINE_UM = 2.0, 0.5
 _MIDDLE_TILES = 150
+_APART = 2 / 3
 _CACHE_BYTES = 192 << 20
 
 Steps = Generator[RegistrationStep, None, Registration]
@@ -76,7 +77,7 @@ def _refine(
     middle = yield from measure_round(both, matrix, looks[1], _MIDDLE_TILES)
     if middle is not None and len(pairs := middle.pairs()) >= LEAST_PAIRS:
         matrix = choose_affine(pairs)[0]
-    last = yield from measure_round(both, matrix, looks[2], options.most_tiles)
+    last = yield from measure_round(both, matrix, looks[2], options.most_tiles, apart=_APART)
     if last is None or len(pairs := last.pairs()) < LEAST_PAIRS:
         if start.is_sure:
             return _from_afar(attempt, start)
