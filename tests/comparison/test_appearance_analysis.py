@@ -77,9 +77,10 @@ def test_regions_lie_on_tissue_on_all_scans_and_apart(case):
     assert [region.index for region in regions] == [0, 1, 2]
     top, left = case.tissue.frame.translate_um(case.tissue.slide_mpp)
     for region in regions:
-        rows = (region.centres(40) - (top, left)) / 4.0
-        inside = np.rint(rows).astype(int)
-        assert np.asarray(case.tissue.array)[tuple(inside.T)].mean() > 0.48
+        steps = (np.arange(40) + 0.5) / 40 * region.side_um
+        rows = np.rint((region.y_um + steps - top) / 4.0).astype(int)
+        columns = np.rint((region.x_um + steps - left) / 4.0).astype(int)
+        assert np.asarray(case.tissue.array)[np.ix_(rows, columns)].mean() > 0.48
         for each in case.scans:
             corners = each.to_level0(region.corners)
             assert (corners >= 0).all()

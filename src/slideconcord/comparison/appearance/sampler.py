@@ -92,12 +92,6 @@ class Region:
     tissue: float
     """Share that is tissue."""
 
-    def centres(self, count: int) -> Points:
-        """Return (count * count, 2) centres of equal squares, row by row."""
-        steps = (np.arange(count) + 0.5) * (self.side_um / count)
-        y, x = np.meshgrid(self.y_um + steps, self.x_um + steps, indexing="ij")
-        return np.stack([y.ravel(), x.ravel()], axis=1)
-
     @property
     def corners(self) -> Points:
         """(4, 2) corners."""
