@@ -31,6 +31,8 @@ _HOME = {
     "exact_mask": "segmentation.exact",
     "Mask": "segmentation.mask",
     "open_mask": "segmentation.mask",
+    "postprocess": "segmentation.postprocess",
+    "PanCancer": "segmentation.postprocess",
     "find_tissue": "segmentation.tissue",
     "TissueOptions": "segmentation.tissue_pixels",
     "find_regions": "segmentation.regions",
