@@ -76,6 +76,10 @@ def without(section, key=None):
         ),
         (deeper("data", source="virtuel"), "data.source: 'virtuel' is not known. Did you mean "),
         (deeper("data", balance="slide"), "data.balance: 'slide' is not known. Did you mean "),
+        (
+            deeper("network", architecture="smp-unett"),
+            "network.architecture: 'smp-unett' is not known. Did you mean 'smp-unet'?",
+        ),
         (deeper("network", start="zero"), "network.start: 'zero' is not known. Known are as-built"),
         (deeper("data", tile_px=70), "70 px is no multiple of model.input_multiple 32"),
         (changed(classes={"tumour": ["t"]}), "classes: there are 1; give at least two"),
@@ -145,6 +149,11 @@ def test_where_the_data_lie_is_neither_recorded_nor_part_of_the_recipe(tmp_path)
     assert one.source.path == str(tmp_path / "a")
     assert one.fingerprint == other.fingerprint
     assert str(tmp_path) not in str(one.to_json())
+
+
+def test_data_that_lie_nowhere_are_given_no_place():
+    with pytest.raises(ParameterError, match="--data here: this recipe's data are virtual and lie"):
+        read_recipe("pan-cancer-small", data="here")
 
 
 def test_a_recipe_written_down_is_the_same_recipe():

@@ -156,6 +156,15 @@ def test_the_folder_of_another_run_is_refused_and_can_be_replaced(recipe, data, 
         assert next(steps).step == 1
 
 
+def test_a_folder_where_nothing_was_learnt_yet_is_free(recipe, data, tmp_path, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(Learning, "step", lambda self, batch: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(recipe, tmp_path / "run", CPU)
+    with closing(train_steps(folder_recipe(data, seed=9), tmp_path / "run", CPU)) as steps:
+        assert next(steps).step == 1
+
+
 def test_two_runs_cannot_share_a_folder(recipe, tmp_path):
     with closing(train_steps(recipe, tmp_path / "run", CPU)) as steps:
         next(steps)

@@ -98,7 +98,8 @@ class RunFolder:
         there = _read_run(self.path).get("key")
         if there == self._facts["key"] and not overwrite:
             return
-        if not overwrite and any((self.path / name).exists() for name in (*_OURS, MODEL)):
+        # Where no check was ever reached there is nothing to lose.
+        if not overwrite and any((self.path / name).exists() for name in (CHECKPOINT, BEST, MODEL)):
             raise OutputError(
                 f"{self.path} holds another training: other settings or other data. "
                 "Choose another place, or pass overwrite=True (--overwrite) to replace it.",

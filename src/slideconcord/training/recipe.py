@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from slideconcord.errors import ParameterError
 from slideconcord.provenance import fingerprint_json
+from slideconcord.segmentation.networks import NETWORKS
 from slideconcord.training.augment.chain import Augment, make_augment
 from slideconcord.training.data.balance import BALANCES, Balance
 from slideconcord.training.data.labels import Labels
@@ -180,6 +181,8 @@ class Recipe:
 
     def check(self) -> None:
         """Make every part once, so that all that is wrong is known before any data are read."""
+        if self.network.architecture not in NETWORKS:
+            raise unknown("network.architecture:", self.network.architecture, NETWORKS)
         if self.network.start not in INITIALISATIONS:
             raise unknown("network.start:", self.network.start, INITIALISATIONS)
         if not self.loss:
@@ -275,4 +278,7 @@ def _set_path(values: dict[str, Any], path: str) -> None:
     if not isinstance(source, dict) or len(source) != 1:
         return  # `make_recipe` says what is wrong with it
     ((name, settings),) = source.items()
+    kind: Any = SOURCES.get(name)
+    if kind is not None and "path" not in {known.name for known in fields(kind)}:
+        raise ParameterError(f"--data {path}: this recipe's data are {name} and lie nowhere.")
     values["data"] = {**data, "source": {name: {**(settings or {}), "path": path}}}  # type: ignore[dict-item]
