@@ -120,6 +120,6 @@ def caption(scan: Scan) -> str:
     if registration.status == "failed":
         return f"{scan.name}: NOT ALIGNED"
     p90 = registration.quality.residual_p90_um
-    how = f"p90 {p90:.1f} µm" if p90 == p90 else "not measured"
+    how = f"p90 {p90:.2f} µm" if p90 == p90 else "not measured"
     word = "" if registration.status == "ok" else f"{registration.status.upper()}, "
     return f"{scan.name} ({word}{how})"
