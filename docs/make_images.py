@@ -21,6 +21,7 @@ from slideconcord.comparison.appearance import PlacedScan, Region, read_patch
 from slideconcord.samples import FIVE_SCANNERS, VirtualTissue, scan
 
 DRAG = Path(__file__).resolve().parents[1] / "benchmarks" / "bench_slider.py"
+VIEWS = Path(__file__).resolve().parent / "scanner_pictures.py"
 IMAGES = Path(__file__).resolve().parent / "images"
 PANEL_PX = 420
 GAP_PX = 8
@@ -45,6 +46,10 @@ def main() -> None:
         prefix = [] if screen.has_screen() else screen.VIRTUAL
         subprocess.run([*prefix, sys.executable, str(DRAG), "--picture", str(tuned)], check=True)
         save(Image.open(tuned), "tune.png")
+        views = [Path(folder) / name for name in ("scanners.png", "scanner-views.png")]
+        subprocess.run([*prefix, sys.executable, str(VIEWS), *map(str, views)], check=True)
+        for picture in views:
+            save(Image.open(picture), picture.name)
 
 
 def hysteresis_panels(slide_path: Path, probability_path: Path) -> Image.Image:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication
 
 from slideconcord.geometry import Box
 from slideconcord.plugin import actions
+from slideconcord.plugin.scanners_dock import ScannersDock
 from slideconcord.plugin.segment_dock import SegmentDock
 from slideconcord.plugin.slide_dock import SlideDock
 from slideconcord.plugin.tags import find_layer
@@ -78,7 +79,7 @@ def test_the_reader_streams_without_any_dock(window, tiny_slide_path, qtbot):
 
 
 def test_every_dock_fits_its_width(window, slide_layer, qtbot):
-    for kind in (SlideDock, SegmentDock, ThresholdDock):
+    for kind in (SlideDock, SegmentDock, ThresholdDock, ScannersDock):
         dock = add_dock(window, kind)
         QApplication.processEvents()
         inner = dock.body.parentWidget()
