@@ -170,10 +170,13 @@ def with_status(registered, scanner, status, reason):
 
 
 def test_scans_that_do_not_lie_on_the_hub_are_left_out_by_name_and_reason(registered):
-    found = compare_scanners(with_status(registered, "shifted", "failed", "Other tissue."), SMALL)
+    found = compare_scanners(
+        with_status(registered, "shifted", "failed", "No tissue on shifted, other than on hub."),
+        SMALL,
+    )
     assert found.scanners == (HUB, "turned")
     assert [(e.scanner, e.reason) for e in found.excluded] == [
-        ("shifted", "It could not be registered: Other tissue.")
+        ("shifted", "Its registration failed: No tissue on this scan, other than on the hub.")
     ]
     assert found.to_json()["excluded"][0]["scanner"] == "shifted"
 

@@ -11,6 +11,7 @@ from slideconcord.cli import compare_scans, show
 from slideconcord.cli.operands import MASK_OR_FILE, ClassNames, Tissue, TissueOf, read_operands
 from slideconcord.cli.options import Json, Out, Overwrite
 from slideconcord.cli.results import refuse_existing
+from slideconcord.cli.scanners import scanners
 
 if TYPE_CHECKING:
     from slideconcord.comparison.compare import Scores
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(name="compare", help="Measure how far results agree.", no_args_is_help=True)
 MASK_FILES = ("scores.json", "scores.csv", "regions.csv", "overlay.png")
 _OVERLAY_PX = 2000
+app.command("scanners")(scanners)
 app.command("scans")(compare_scans.scans)
 
 

@@ -218,7 +218,8 @@ def _of_folder(folder: Path) -> Case:
             f"{folder} holds {len(slides)} slide(s) and no {CASE_NAME}: a case needs two scans or "
             "more of the same glass slide."
         )
-    return case_of(slides, name=folder.resolve().name, registrations=folder / REGISTRATIONS)
+    # nothing is written among somebody's slides
+    return case_of(slides, name=folder.resolve().name)
 
 
 def _is_slide(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -182,11 +183,18 @@ def _why_not(registration: Registration | None, options: Measuring) -> str:
     """Return why a scan is not measured; "" when it is. The hub has no registration."""
     if registration is None or registration.status == "ok":
         return ""
-    if registration.status == "coarse":
-        if options.accept_coarse:
-            return ""
-        return f"Its registration is only coarse: {registration.reason}"
-    return f"It could not be registered: {registration.reason}"
+    if registration.status == "coarse" and options.accept_coarse:
+        return ""
+    what = "is only coarse" if registration.status == "coarse" else "failed"
+    return f"Its registration {what}: {_nameless(registration)}"
+
+
+def _nameless(registration: Registration) -> str:
+    """Return the reason without file names, which may hold a patient's."""
+    reason = registration.reason
+    for scan, called in ((registration.moving, "this scan"), (registration.fixed, "the hub")):
+        reason = re.sub(rf"(?<!\w){re.escape(scan.name)}(?!\w)", called, reason)
+    return reason
 
 
 def _require_two(case: Case, found: Mapping[str, Found], excluded: Sequence[Excluded]) -> None:
@@ -378,7 +386,7 @@ def _provenance(
             name: {
                 "method": each.method,
                 "status": each.status,
-                "reason": each.reason,
+                "reason": _nameless(each),
                 "quality": each.quality.to_json(),
             }
             for name, each in registered.registrations.items()
