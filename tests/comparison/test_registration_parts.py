@@ -93,6 +93,16 @@ def test_an_affine_only_where_unseen_tiles_gain():
     assert choose_affine(strip)[1] == "similarity"
 
 
+def test_a_mirror_image_is_fitted_as_one_however_thin():
+    flip = np.diag([1.0, -1.0, 1.0])
+    pairs = lattice_pairs()
+    pairs = replace(pairs, source_um=apply(flip, pairs.source_um))
+    for part in (pairs, pairs.part(pairs.index[:, 0] < 2)):
+        matrix = choose_affine(part, mirrored=True)[0]
+        assert pose_of(matrix).mirrored
+        assert distances(apply(matrix, part.source_um), part.target_um).max() < 0.3
+
+
 def seam(at):
     """Return a step of 3 µm across the middle, as between two strips."""
     return np.where(at[:, 1:] > 575, 3.0, 0.0) * np.array([[1.0, 0.0]])

@@ -74,16 +74,17 @@ def _refine(
     attempt: Attempt, both: Both, start: FirstPose, looks: tuple[Look, Look, Look]
 ) -> Steps:
     matrix, options = start.matrix, attempt.options
+    mirrored = pose_of(matrix).mirrored
     middle = yield from measure_round(both, matrix, looks[1], _MIDDLE_TILES)
     if middle is not None and len(pairs := middle.pairs()) >= LEAST_PAIRS:
-        matrix = choose_affine(pairs)[0]
+        matrix = choose_affine(pairs, mirrored=mirrored)[0]
     last = yield from measure_round(both, matrix, looks[2], options.most_tiles, apart=_APART)
     if last is None or len(pairs := last.pairs()) < LEAST_PAIRS:
         if start.is_sure:
             return _from_afar(attempt, start)
         reason = f"Nothing that looks alike was found at {looks[2].mpp:g} µm per pixel."
         return attempt.fail(reason, Quality(inliers=start.guess.inliers))
-    matrix, model, errors = choose_affine(pairs)
+    matrix, model, errors = choose_affine(pairs, mirrored=mirrored)
     chosen = choose_field(pairs, matrix) if options.residual_field else None
     field, unseen = chosen or (None, errors)
     overlap = common_tissue(both.moving_view, both.fixed_view, matrix).overlap

@@ -78,7 +78,7 @@ def _confirmed(
     both: Both, guess: Guess, look: Look
 ) -> Generator[RegistrationStep, None, FirstPose | None]:
     """Return the refined pose; None where too few tiles find their place under it."""
-    matrix = guess.matrix
+    matrix, mirrored = guess.matrix, pose_of(guess.matrix).mirrored
     for most in _TILES:
         tried = yield from measure_round(both, matrix, look, most)
         if tried is None:
@@ -86,6 +86,6 @@ def _confirmed(
         pairs = tried.pairs()
         if len(pairs) < max(LEAST_PAIRS, _LEAST_PASSED * tried.textured):
             return None
-        matrix = choose_affine(pairs)[0]
+        matrix = choose_affine(pairs, mirrored=mirrored)[0]
         quality = Quality(guess.inliers, tried.textured, len(pairs))
     return FirstPose(matrix, guess, quality)

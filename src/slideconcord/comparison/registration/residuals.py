@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,22 +118,27 @@ def _spatial_folds(index: NDArray[np.int64]) -> NDArray[np.int64]:
     return folds
 
 
-def choose_affine(pairs: Pairs) -> tuple[Matrix, str, NDArray[np.float64]]:
-    """Return a similarity, or an affine where unseen tiles lie better with it; and their errors."""
+def choose_affine(pairs: Pairs, *, mirrored: bool = False) -> tuple[Matrix, str, Errors]:
+    """Return a similarity, or an affine where unseen tiles lie better with it; and their errors.
+
+    ``mirrored`` says that the map turns the tissue over, which a similarity by itself does not.
+    """
+    flip = np.diag([1.0, -1.0, 1.0]) if mirrored else np.eye(3)
+    pairs = replace(pairs, source_um=apply(flip, pairs.source_um))
     fits: dict[str, Fit] = {"similarity": fit_similarity}
     if _spans(pairs):
         fits["affine"] = fit_affine
     errors = {name: held_out(fit, pairs) for name, fit in fits.items()}
     name = min(errors, key=lambda name: rms(errors[name]))
     matrix = fit_robustly(fits[name], pairs.source_um, pairs.target_um, _SCATTER_UM)
-    return matrix, name, errors[name]
+    return matrix @ flip, name, errors[name]
 
 
 def _spans(pairs: Pairs) -> bool:
     """Tell whether pairs lie wide enough both ways: a strip of tissue says nothing of shear."""
     centred = pairs.target_um - pairs.target_um.mean(0)
     wide, narrow = np.linalg.svd(centred, compute_uv=False) / math.sqrt(len(pairs))
-    return bool(narrow > max(_NARROWEST * wide, 2 * pairs.spacing_um))
+    return bool(narrow > max(_NARROWEST * wide, 1.5 * pairs.spacing_um))
 
 
 def rms(values: NDArray[np.float64]) -> float:
