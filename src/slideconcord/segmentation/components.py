@@ -50,9 +50,9 @@ class BorderComponents:
     right: Ints
 
 
-def label_block(inside: Bools, seeds: Bools) -> Labelled:
-    """Label one block, (y, x) bool."""
-    starts, stops, first, root, seed = _label_runs(inside, seeds)
+def label_block(inside: Bools, seeds: Bools, *, diagonal: bool = False) -> Labelled:
+    """Label one block, (y, x) bool; pixels that touch at a corner only where ``diagonal``."""
+    starts, stops, first, root, seed = _label_runs(inside, seeds, int(diagonal))
     number, count = _number_border(starts, stops, first, root, inside.shape[1])
     height, width = inside.shape
     return Labelled(starts, stops, first, root, seed, number, count, (height, width))
@@ -82,6 +82,12 @@ def paint(labelled: Labelled, keep_run: Bytes, keep_border: NDArray[np.bool_]) -
     return out
 
 
+def paint_whole(labelled: Labelled, keep_run: NDArray[np.bool_]) -> Bools:
+    """Return the kept components of a block that is all there is, border or not."""
+    alone = labelled._replace(number=np.full_like(labelled.number, -1))
+    return paint(alone, keep_run.astype(np.uint8), np.zeros(0, np.bool_))
+
+
 def find_border_components(above_low: Bools, above_high: Bools) -> BorderComponents:
     """Label one block, (y, x) bool; the facts: whether any is above high, and the area."""
     labelled = label_block(above_low, above_high)
@@ -108,7 +114,7 @@ def _find(parent: Any, i: Any) -> Any:
 
 
 @compiled
-def _label_runs(above_low: Any, above_high: Any) -> Any:
+def _label_runs(above_low: Any, above_high: Any, reach: Any) -> Any:
     """Return runs (start, stop), the first run of each row, each run's root, and its seed."""
     height, width = above_low.shape
     count = 0
@@ -136,10 +142,10 @@ def _label_runs(above_low: Any, above_high: Any) -> Any:
                 x += 1
             starts[n], stops[n], parent[n], seed[n] = start, x, n, seeded
             if y:
-                while above < first[y] and stops[above] <= start:
+                while above < first[y] and stops[above] + reach <= start:
                     above += 1
                 touching = above
-                while touching < first[y] and starts[touching] < x:
+                while touching < first[y] and starts[touching] < x + reach:
                     a, b = _find(parent, touching), _find(parent, n)
                     low, high = min(a, b), max(a, b)
                     parent[high] = low

@@ -20,6 +20,7 @@ from slideconcord.segmentation.components import (
     border_of,
     label_block,
     paint,
+    paint_whole,
 )
 from slideconcord.segmentation.seams import Blocks, FinishedBlock, paint_blocks, walk_seams
 
@@ -109,7 +110,7 @@ def fill_part(pixels: Bools, part: Box, box: Box, whole: Box, largest_px: float)
     goes_on = _touching(labelled, [not end for end in ends]) > 0
     is_open = is_small & goes_on & (_touching(labelled, ends) == 0)
     inner = box.shift(-part.y, -part.x).slices
-    is_exact = not is_open.any() or not _paint_runs(labelled, is_open)[inner].any()
+    is_exact = not is_open.any() or not paint_whole(labelled, is_open)[inner].any()
     return FilledPart(filled[inner], is_exact)
 
 
@@ -139,8 +140,3 @@ def _touching(labelled: Labelled, sides: list[bool]) -> NDArray[np.int64]:
             touches[edge] = 1
     touches[-1] = 0  # -1 names no component
     return touches[labelled.number]
-
-
-def _paint_runs(labelled: Labelled, runs: Bools) -> Bools:
-    inner = labelled._replace(number=np.full_like(labelled.number, -1))
-    return paint(inner, runs.astype(np.uint8), np.zeros(0, np.bool_))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.compiled import compiled
+from slideconcord.segmentation.components import label_block, paint_whole
 
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
@@ -37,15 +37,12 @@ def prune_regions(mask: Bools, values: Bytes, percentile: float, above: int) -> 
     numpy.ndarray
         bool (y, x).
     """
-    count, labels = cv2.connectedComponents(
-        np.ascontiguousarray(mask).view(np.uint8), connectivity=8, ltype=cv2.CV_32S
-    )
-    area, low_ranks, most, least = _count(labels, np.ascontiguousarray(values), count, above)
+    pixels = np.ascontiguousarray(mask)
+    labelled = label_block(pixels, pixels, diagonal=True)
+    runs = labelled.starts, labelled.stops, labelled.first, labelled.root
+    area, low_ranks, most, least = _count(*runs, np.ascontiguousarray(values), above)
     keep = _passes(area, low_ranks, most, least, percentile / 100, above)
-    keep[0] = False  # the background
-    out = np.empty(mask.shape, np.bool_)
-    _paint(labels, keep, out)
-    return out
+    return paint_whole(labelled, keep[labelled.root])
 
 
 def _passes(
@@ -66,27 +63,25 @@ def _passes(
 
 
 @compiled
-def _count(labels: Any, values: Any, count: Any, above: Any) -> Any:
-    """Return per label: pixels, those not above, the largest of these, the least of the others."""
+def _count(starts: Any, stops: Any, first: Any, root: Any, values: Any, above: Any) -> Any:
+    """Return of regions, each at its root: pixels, those not above, the largest of these, the
+    least of the others.
+    """
+    count = len(root)
     area, low_ranks = np.zeros(count, np.int64), np.zeros(count, np.int64)
     most, least = np.zeros(count, np.float64), np.full(count, 255.0)
-    for y in range(labels.shape[0]):
-        for x in range(labels.shape[1]):
-            label = labels[y, x]
-            if label == 0:
-                continue
-            value = values[y, x]
-            area[label] += 1
-            if value > above:
-                least[label] = min(least[label], np.float64(value))
-            else:
-                low_ranks[label] += 1
-                most[label] = max(most[label], np.float64(value))
+    for y in range(len(first) - 1):
+        for i in range(first[y], first[y + 1]):
+            low, largest, smallest = 0, np.uint8(0), np.uint8(255)
+            for x in range(starts[i], stops[i]):
+                value = values[y, x]
+                is_low = value <= above
+                low += is_low
+                largest = max(largest, value if is_low else np.uint8(0))
+                smallest = min(smallest, np.uint8(255) if is_low else value)
+            at = root[i]
+            area[at] += stops[i] - starts[i]
+            low_ranks[at] += low
+            most[at] = max(most[at], np.float64(largest))
+            least[at] = min(least[at], np.float64(smallest))
     return area, low_ranks, most, least
-
-
-@compiled
-def _paint(labels: Any, keep: Any, out: Any) -> None:
-    for y in range(labels.shape[0]):
-        for x in range(labels.shape[1]):
-            out[y, x] = keep[labels[y, x]]

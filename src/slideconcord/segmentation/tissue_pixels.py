@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.errors import ParameterError
-from slideconcord.segmentation.components import areas_of_runs, label_block, paint
+from slideconcord.segmentation.components import areas_of_runs, label_block, paint_whole
 
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
@@ -112,7 +112,5 @@ def without_small(mask: Bools, least_px: int) -> Bools:
     """Return the 4-connected regions of at least ``least_px`` pixels."""
     pixels = np.ascontiguousarray(mask)
     labelled = label_block(pixels, pixels)
-    is_large = areas_of_runs(labelled) >= least_px
     # The image is all there is, so what touches its border is as well known as the rest.
-    alone = labelled._replace(number=np.full_like(labelled.number, -1))
-    return paint(alone, is_large.astype(np.uint8), np.zeros(0, np.bool_))
+    return paint_whole(labelled, areas_of_runs(labelled) >= least_px)
