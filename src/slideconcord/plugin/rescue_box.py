@@ -103,6 +103,7 @@ class RescueBox(QGroupBox):
 
     def _make_moves(self) -> QGridLayout:
         grid = QGridLayout()
+        grid.setHorizontalSpacing(4)
         for spin, value, most, tip in (
             (self.step_um, 1.0, 999.0, "How far a nudge moves the scan (Shift+arrows)"),
             (self.step_deg, 0.05, 180.0, "How far a turn goes (Ctrl+Shift+left, right)"),
@@ -132,12 +133,12 @@ class RescueBox(QGroupBox):
         return self._keep(button)
 
     def _keep(self, button: QPushButton) -> QWidget:
-        button.setFixedWidth(30)
+        button.setFixedWidth(28)
         self._moves.append(button)
         return button
 
 
-_SPIN_PX = 92
+_SPIN_PX = 82
 _WAYS = (
     ("←", "Nudge to the left (Shift+left)", (0, -1)),
     ("→", "Nudge to the right (Shift+right)", (0, 1)),
