@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import threading
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from qtpy.QtGui import QDesktopServices
 
 from conftest import tissue_like, write_pyramid
 from slideconcord.comparison.registration.manual import from_points
@@ -422,7 +424,7 @@ def test_contours_follow_the_thresholds(dock, viewer, model, tmp_path):
 
 
 def test_measuring_gives_the_matrix_of_the_masks_as_they_are_tuned(
-    dock, viewer, model, qtbot, said, tmp_path
+    dock, viewer, model, qtbot, said, tmp_path, monkeypatch
 ):
     place_b(dock)
     for name in ("a", "b"):
@@ -436,9 +438,15 @@ def test_measuring_gives_the_matrix_of_the_masks_as_they_are_tuned(
     assert found.dice()[0, 1] > 0.95
     text = dock.measure_box.text.text()
     assert "DSC of 1 pair(s)" in text
-    assert "Left out: c. It could not be registered: It is not registered yet." in text
+    assert "Left out: c. " in text
+    assert "It is not registered yet." in text
     assert "Consistency alone" in text
     assert f"{found.dice()[0, 1]:.3f}" in dock.measure_box.matrix.text()
+    opened = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
+    dock.write_report(tmp_path)
+    assert Path(opened[0].toLocalFile()) == (tmp_path / "report.html").resolve()
+    assert "0.9" in (tmp_path / "report.html").read_text(encoding="utf-8")
     actions.set_thresholds(viewer, 0.6, 0.9, slide="b")
     dock.measure()
     qtbot.waitUntil(lambda: not dock.measurer.is_running, timeout=WAIT_MS)

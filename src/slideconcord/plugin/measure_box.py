@@ -85,14 +85,16 @@ class Measurer(QObject):
 
 
 class MeasureBox(QGroupBox):
-    """Shows the matrix of a case, and says that it shall be measured."""
+    """Shows the matrix of a case, and says that it shall be measured or reported."""
 
     measure_wanted = Signal(bool)
     """Whether scans whose registration is only coarse count, too."""
+    report_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__("Measure")
         self.measure = QPushButton("Measure")
+        self.report = QPushButton("Report…")
         self.coarse = QCheckBox("Coarse registrations, too")
         self.matrix, self.text = line(name="matrix"), line(name="measured")
         column = QVBoxLayout(self)
@@ -101,18 +103,22 @@ class MeasureBox(QGroupBox):
             "Dice of all pairs of scans, of the masks as they are tuned now, on what all scans "
             "show; below each number (≤) the ceiling that registration error alone allows"
         )
+        self.report.setToolTip("Write the report (HTML, JSON, CSV) into a folder and open it")
         self.coarse.setToolTip("Their disagreement may be displacement")
         row.addWidget(self.measure)
+        row.addWidget(self.report)
         column.addLayout(row)
         column.addWidget(self.coarse)
         column.addWidget(self.matrix)
         column.addWidget(self.text)
         self.measure.clicked.connect(lambda: self.measure_wanted.emit(self.coarse.isChecked()))
+        self.report.clicked.connect(self.report_wanted)
 
     def show_measurer(self, measurer: Measurer, *, has_case: bool) -> None:
         """Show what was measured, or how far that is."""
         found = measurer.found
         self.measure.setEnabled(has_case and not measurer.is_running)
+        self.report.setEnabled(found is not None)
         self.matrix.setText(matrix_html(found) if found is not None else "")
         self.matrix.setVisible(found is not None)
         self.text.setText(told(found) if found is not None else measurer.message)

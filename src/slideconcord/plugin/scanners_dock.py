@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog
 
 from slideconcord.errors import RegistrationError, SlideconcordError
@@ -137,6 +139,18 @@ class ScannersDock(Dock):
         """Measure how far the masks of the scans agree, in the background."""
         self._try(lambda: self.measurer.start(self.case, accept_coarse=accept_coarse))
 
+    def write_report(self, folder: Path) -> None:
+        """Write the report of what was measured into a folder, and open it."""
+        self._try(lambda: self._write_report(folder))
+
+    def _write_report(self, folder: Path) -> None:
+        from slideconcord.comparison.concordance.report import write_report
+        from slideconcord.comparison.concordance.study import study_of
+
+        if self.measurer.found is not None:
+            files = write_report(study_of([self.measurer.found]), folder)
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(files[0].resolve())))
+
     def _align(self) -> None:
         view = self.looking.pairs
         if view is None:
@@ -251,6 +265,11 @@ class ScannersDock(Dock):
         if name:
             self.save(Path(name))
 
+    def _ask_report(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder for the report")
+        if folder:
+            self.write_report(Path(folder))
+
     def _ask_load(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Placement", "", JSON)
         if name:
@@ -277,6 +296,7 @@ class ScannersDock(Dock):
         rescue.save_wanted.connect(self._ask_save)
         rescue.load_wanted.connect(self._ask_load)
         self.measure_box.measure_wanted.connect(self.measure)
+        self.measure_box.report_wanted.connect(self._ask_report)
         self.measurer.changed.connect(self._show_measured)
         self.registrar.changed.connect(self._show_work)
         self.registrar.registered.connect(self._on_registered)
