@@ -89,14 +89,14 @@ def test_numbers_are_those_of_compare_masks(dock, segmented, reference, qtbot, p
     expected = sc.compare_masks(mask, sc.read_annotations(reference), counted)
     assert found.scores.counts == expected.counts
     assert expected.counts.n == np.count_nonzero(counted.array[:, :])
-    assert [dock.table.item(row, 0).text() for row in range(13)] == [
+    assert [dock.numbers.table.item(row, 0).text() for row in range(13)] == [
         metric.symbol for metric in METRICS.values()
     ]
     for row, name in enumerate(METRICS):
         value = expected[name]
         shown = "undefined" if np.isnan(value) else f"{value:.4f}"
-        assert dock.table.item(row, 1).text() == shown
-    assert dock.dsc.text().startswith("DSC ")
+        assert dock.numbers.table.item(row, 1).text() == shown
+    assert dock.numbers.dsc.text().startswith("DSC ")
 
 
 def test_the_overlay_lies_on_the_slide_in_the_papers_colours(
@@ -145,7 +145,7 @@ def test_a_saved_mask_can_be_both(dock, segmented, qtbot, tmp_path):
     dock.tissue_only.setChecked(False)
     dock.compare()
     qtbot.waitUntil(lambda: dock._job is None, timeout=WAIT_MS)
-    assert dock.dsc.text() == "DSC 1.0000"
+    assert dock.numbers.dsc.text() == "DSC 1.0000"
 
 
 def test_another_frame_is_refused_with_the_remedy(dock, viewer, segmented, qtbot, tmp_path):
@@ -155,7 +155,7 @@ def test_another_frame_is_refused_with_the_remedy(dock, viewer, segmented, qtbot
     dock.choose_reference(coarse.path)
     assert compare(dock, qtbot) is None
     assert dock.message.text().endswith("make both from maps of the same mpp and box.")
-    assert dock.dsc.text() == "DSC –"
+    assert dock.numbers.dsc.text() == "DSC –"
     assert find_layer(viewer.layers, segmented.id, "agreement") is None
 
 
@@ -184,8 +184,8 @@ def test_an_empty_prediction_is_said_and_leaves_undefined_numbers(
     compare(dock, qtbot)
     assert dock.message.text() == "The prediction is empty where pixels count."
     row = list(METRICS).index("precision")
-    assert dock.table.item(row, 1).text() == "undefined"
-    assert dock.table.item(row, 1).toolTip() == METRICS["precision"].undefined
+    assert dock.numbers.table.item(row, 1).text() == "undefined"
+    assert dock.numbers.table.item(row, 1).toolTip() == METRICS["precision"].undefined
 
 
 def test_another_slide_shows_nothing_of_the_first(dock, viewer, segmented, reference, qtbot):
@@ -194,5 +194,5 @@ def test_another_slide_shows_nothing_of_the_first(dock, viewer, segmented, refer
     layer = actions.open_slides(viewer, segmented.slide.path)[0]
     viewer.layers.selection.active = layer
     assert dock.entry is not segmented
-    assert dock.dsc.text() == "DSC –"
+    assert dock.numbers.dsc.text() == "DSC –"
     assert dock.message.text() == NO_MAP

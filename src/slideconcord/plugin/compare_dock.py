@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,10 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFormLayout,
-    QHeaderView,
-    QLabel,
     QProgressBar,
     QPushButton,
-    QTableWidget,
-    QTableWidgetItem,
 )
 
-from slideconcord.comparison.metrics import METRICS
-from slideconcord.comparison.overlay import FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE
 from slideconcord.errors import SlideconcordError
 from slideconcord.plugin.agreement import (
     CUT,
@@ -34,6 +27,7 @@ from slideconcord.plugin.agreement import (
     layer_reference,
     show_overlay,
 )
+from slideconcord.plugin.agreement_box import AgreementBox, note_of
 from slideconcord.plugin.dock import Dock, line, narrow
 from slideconcord.plugin.jobs import Job
 from slideconcord.plugin.numbers_box import FILE_FILTER
@@ -69,8 +63,7 @@ class CompareDock(Dock):
         self.prediction, self.reference = QComboBox(), QComboBox()
         self.tissue_only = QCheckBox("Count tissue only")
         self.start, self.bar = QPushButton("Compare"), QProgressBar()
-        self.dsc, self.legend, self.message = QLabel(), line(), line(name="message")
-        self.table = _table()
+        self.message, self.numbers = line(name="message"), AgreementBox()
         self._lay_out()
         self._connect()
         self.follow()
@@ -87,7 +80,7 @@ class CompareDock(Dock):
         self._watching.follow(entry, {"probability": self._say_state})
         self.reference.clear()
         self.agreement = None
-        self._show_numbers()
+        self.numbers.show_agreement(self.agreement)
         self._offer()
         self._say_state()
 
@@ -109,7 +102,7 @@ class CompareDock(Dock):
         self._job = Job(partial(compare_steps, entry, chosen, give, tissue), self)
         self._job.ended.connect(self._take)
         self.agreement = None
-        self._show_numbers()
+        self.numbers.show_agreement(self.agreement)
         self._say(COMPARING, busy=True)
         self._job.start()
 
@@ -143,14 +136,14 @@ class CompareDock(Dock):
             self._tissue[self.entry.id] = found.tissue
         self.agreement = found
         show_overlay(self.viewer, self.entry, found)
-        self._show_numbers()
-        self._say(_note(found))
+        self.numbers.show_agreement(self.agreement)
+        self._say(note_of(found))
 
     def _fail(self, message: str) -> None:
         self.agreement = None
         if self.entry is not None:
             drop_overlay(self.viewer, self.entry)
-        self._show_numbers()
+        self.numbers.show_agreement(self.agreement)
         self._say(message)
 
     def _missing(self) -> str:
@@ -170,17 +163,6 @@ class CompareDock(Dock):
         self.message.setText(text)
         self.bar.setVisible(busy)
         self.start.setEnabled(not busy and not self._missing())
-
-    def _show_numbers(self) -> None:
-        scores = self.agreement.scores if self.agreement is not None else None
-        self.dsc.setText("DSC –" if scores is None else f"DSC {_shown(scores.dsc)}")
-        self.legend.setText(_legend(self.agreement))
-        for row, (name, metric) in enumerate(METRICS.items()):
-            value = math.nan if scores is None else scores[name]
-            cell = self.table.item(row, 1)
-            if cell is not None:
-                cell.setText("" if scores is None else _shown(value))
-                cell.setToolTip(metric.undefined if scores and math.isnan(value) else metric.label)
 
     def _offer(self, _event: Any = None) -> None:
         """List the layers of this slide, and the file chosen before."""
@@ -253,65 +235,9 @@ class CompareDock(Dock):
         form.addRow("Reference", narrow(self.reference))
         self.body.addLayout(form)
         self.bar.setRange(0, 0)
-        self.dsc.setObjectName("dsc")
-        self.dsc.setStyleSheet("font-size: 20px; font-weight: bold;")
-        self.legend.setTextFormat(Qt.TextFormat.RichText)
-        for widget in (
-            self.tissue_only, self.start, self.bar, self.message, self.dsc, self.legend, self.table,
-        ):  # fmt: skip
+        for widget in (self.tissue_only, self.start, self.bar, self.message, self.numbers):
             self.body.addWidget(widget)
         self.body.addStretch(1)
-
-
-def _table() -> QTableWidget:
-    table = QTableWidget(len(METRICS), 3)
-    table.setHorizontalHeaderLabels(["", "Value", "What"])
-    for row, metric in enumerate(METRICS.values()):
-        for column, text in enumerate((metric.symbol, "", metric.label)):
-            item = QTableWidgetItem(text)
-            item.setFlags(Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled)
-            item.setToolTip(metric.label)
-            table.setItem(row, column, item)
-    vertical, header = table.verticalHeader(), table.horizontalHeader()
-    if vertical is not None:
-        vertical.hide()
-        vertical.setDefaultSectionSize(22)
-    if header is not None:
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
-    table.setMinimumHeight(22 * (len(METRICS) + 1) + 8)
-    return table
-
-
-def _legend(agreement: Agreement | None) -> str:
-    """Return the colours of the overlay, with the area of each."""
-    areas = ["", "", ""]
-    if agreement is not None:
-        counts, mpp = agreement.scores.counts, agreement.operands.prediction.mpp
-        pixel_mm2 = mpp.y * mpp.x * 1e-6
-        areas = [f" {n * pixel_mm2:.3f} mm²" for n in (counts.tp, counts.fp, counts.fn)]
-    colours = TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE
-    texts = "both", "prediction only", "reference only"
-    return "<br>".join(
-        f'<span style="color: rgb{colour};">■</span> {text}{area}'
-        for colour, text, area in zip(colours, texts, areas, strict=True)
-    )
-
-
-def _note(found: Agreement) -> str:
-    counts = found.scores.counts
-    if not counts.n:
-        return "No pixel counts: no tissue was found where the masks lie. Count all pixels instead."
-    sides = {"prediction": counts.predicted, "reference": counts.reference}
-    empty = [name for name, count in sides.items() if not count]
-    if empty:
-        return f"The {' and the '.join(empty)} is empty where pixels count."
-    what = "tissue pixels" if found.operands.tissue is not None else "pixels"
-    return f"{counts.n:,} {what} of {found.operands.prediction.mpp.y:.3g} µm compared."
-
-
-def _shown(value: float) -> str:
-    return "undefined" if math.isnan(value) else f"{value:.4f}"
 
 
 def _find(box: QComboBox, value: Any) -> int:
