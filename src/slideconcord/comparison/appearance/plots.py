@@ -72,6 +72,7 @@ def _draw_clouds(axes: Axes, clouds: Mapping[str, Reals]) -> None:
         axes.plot(*kept.T, ".", color=colour, ms=3, alpha=0.6)
         _contour(axes, kept, colour)
     axes.margins(0.08)
+    axes.autoscale_view()
     axes.tick_params(labelsize=7)
 
 
@@ -90,6 +91,9 @@ def _contour(axes: Axes, points: Reals, colour: str) -> None:
     held = np.cumsum(falling) / falling.sum()
     levels = [falling[np.searchsorted(held, share)] for share in _SHARES]
     axes.contour(x, y, density, levels=levels, colors=colour, linewidths=(0.8, 1.4))
+    # a margin about the lines, not about the lattice that they were found on
+    rows, columns = np.nonzero(density >= levels[0])
+    axes.update_datalim(np.stack([x[columns], y[rows]], axis=1))
 
 
 def sharpness_plot(analysis: ScannerAnalysis) -> Figure:
