@@ -18,11 +18,14 @@ from slideconcord.segmentation import (
     block_tree,
     component_tree,
     components,
+    high_facts,
     joined_tree,
+    percentiles,
     reference_counts,
     threshold_build,
     tree_choice,
     tree_query,
+    tree_tally,
 )
 from slideconcord.segmentation.hysteresis import (
     hysteresis,
@@ -32,7 +35,10 @@ from slideconcord.segmentation.hysteresis import (
 )
 from slideconcord.segmentation.threshold_index import Pin
 
-TREE = block_tree, component_tree, joined_tree, tree_query, tree_choice, reference_counts
+TREE = (
+    block_tree, component_tree, joined_tree, tree_query, tree_choice, tree_tally,
+    high_facts, percentiles, reference_counts,
+)  # fmt: skip
 GREYS = [(0, 0), (0, 254), (2, 99), (85, 229), (100, 100), (199, 200), (254, 254), (254, 255)]
 
 

@@ -19,8 +19,10 @@ def twin(values, low, high, least=0, percentile=None, pins=()):
     """Return the mask, component by component."""
     regions, count = label(values > low, connectivity=1, return_num=True)
     keep = np.zeros(count + 1, bool)
+    by_region = values.ravel()[np.argsort(regions, axis=None, kind="stable")]
+    ends = np.cumsum(np.bincount(regions.ravel(), minlength=count + 1))
     for region in range(1, count + 1):
-        inside = values[regions == region]
+        inside = by_region[ends[region - 1] : ends[region]]
         keep[region] = (
             inside.max() > high
             and inside.size >= least
@@ -77,6 +79,62 @@ def test_a_percentile_between_two_pixels_is_that_of_numpy(row, high, percentile)
     values = np.array([row], np.uint8)
     got = index_thresholds(values).mask(0, high / 255, prune_percentile=percentile)
     assert got.all() == got.any() == (np.percentile(values, percentile) > high)
+
+
+def check_moves(values, moves, percentile, least=0, pins=(), reference=None):
+    """Ask one index move after move, as a hand does: what it remembers must change nothing."""
+    index = index_thresholds(values)
+    counts = None if reference is None else index.count_reference(reference)
+    rest = {"prune_percentile": percentile, "min_area_px": least, "pins": pins}
+    for low, high in moves:
+        fractions = low / 255, high / 255
+        expected = twin(values, low, high, least, percentile, pins)
+        assert np.array_equal(index.mask(*fractions, **rest), expected), (low, high)
+        area, regions = expected.sum(), label(expected, connectivity=1).max()
+        assert index.areas(*fractions, **rest) == (area, regions)
+        if counts is not None:
+            got = index.scores(counts, *fractions, **rest)
+            assert got.true_positive == (expected & reference).sum()
+            assert got.false_positive == (expected & ~reference).sum()
+
+
+def drags(low, high):
+    """Return a drag of high, one of low, one of high again, and the ends."""
+    highs = [(low, h) for h in (high, high + 1, high - 3, 255, high) if low <= h <= 255]
+    lows = [(max(low - k, 0), high) for k in (1, 2, 9)]
+    return [*highs, *lows, *((lows[-1][0], h) for _, h in highs), (high, high)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(maps(24), grey_pairs, st.floats(0, 100), st.integers(0, 9), st.data())
+def test_what_is_remembered_from_move_to_move_changes_nothing(
+    values, greys, percentile, least, data
+):
+    reference = np.random.default_rng(values.size).random(values.shape) < 0.5
+    pins = draw_pins(data, values)
+    check_moves(values, drags(*greys), percentile, least, pins, reference)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(1, 255), min_size=1, max_size=30), st.floats(0, 100))
+@example([200, 230], 95.0)
+@example([229] * 2 + [231] * 19, 5.0)
+@example([1, 255], 50.0)
+def test_a_percentile_that_is_remembered_is_that_of_numpy(row, percentile):
+    values = np.array([row], np.uint8)
+    index, true = index_thresholds(values), np.percentile(row, percentile)
+    for high in {0, *row, *(v - 1 for v in row), int(true), min(int(true) + 1, 255)}:
+        got = index.mask(0, high / 255, prune_percentile=percentile)
+        assert got.all() == got.any() == (true > high)
+
+
+@pytest.mark.parametrize("name", ["smooth", "smooth with noise", "plateaus", "spiral", "full"])
+def test_moves_over_seams_change_nothing(name):
+    values = large_maps(5)[name][:300, :300]
+    reference = np.random.default_rng(2).random(values.shape) < 0.4
+    pins = [Pin(120, 200, True), Pin(256, 255, False)]
+    for percentile, least in [(70.0, 0), (95.0, 40)]:
+        check_moves(values, drags(140, 160), percentile, least, pins, reference)
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)

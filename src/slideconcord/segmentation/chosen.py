@@ -10,19 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slideconcord.segmentation import percentiles
+from slideconcord.segmentation.high_facts import HighFacts
 from slideconcord.segmentation.joined_tree import JoinedTree
 from slideconcord.segmentation.sharing import share, workers
-from slideconcord.segmentation.tree_choice import (
-    Rule,
-    choose_joined,
-    count_blocks,
-    count_joined,
-    fill_chosen,
-    find_most,
-    new_counts,
-    open_blocks,
-    tally_blocks,
-)
+from slideconcord.segmentation.tree_choice import Rule, choose_joined, fill_chosen
 from slideconcord.segmentation.tree_query import (
     Forest,
     Reach,
@@ -30,9 +22,9 @@ from slideconcord.segmentation.tree_query import (
     reach_of_border,
     start_reach,
 )
+from slideconcord.segmentation.tree_tally import tally_blocks, tally_joined
 
 Ints = NDArray[np.int64]
-_NO_PINS: Ints = np.zeros((0, 2), np.int64)
 _NO_WEIGHTS = np.zeros((2, 0), np.int32), np.zeros((2, 0), np.int64)
 
 
@@ -46,56 +38,61 @@ class Chosen:
     """Fills the reach of some blocks."""
 
 
-def by_peak(forest: Forest, joined: JoinedTree, grey: int, high: int) -> Chosen:
-    """Choose by peak alone: the same reach answers every high."""
+def by_peak(forest: Forest, joined: JoinedTree, grey: int) -> Chosen:
+    """Choose by peak alone; the same reach answers every high."""
     reach = start_reach(forest, grey, reach_of_border(joined, grey))
-    return with_high(forest, reach, high)
+    return Chosen(reach, 0, lambda blocks: fill_reach(forest, reach, blocks))
 
 
-def with_high(forest: Forest, reach: Reach, high: int) -> Chosen:
-    """Ask a reach of peaks about another high."""
-    return Chosen(reach, high, lambda blocks: fill_reach(forest, reach, blocks))
-
-
-def by_rule(forest: Forest, joined: JoinedTree, rule: Rule) -> Chosen:
+def by_rule(forest: Forest, joined: JoinedTree, rule: Rule, facts: HighFacts) -> Chosen:
     """Choose by area, percentile and pins, too."""
-    of_border, _ = _choose_border(forest, joined, rule, _NO_WEIGHTS[1])
+    reach = start_reach(forest, rule.grey, choose_joined(joined, rule, facts))
+    return Chosen(reach, 0, lambda blocks: fill_chosen(forest, rule, facts, reach, blocks))
+
+
+def by_percentile(forest: Forest, joined: JoinedTree, rule: Rule) -> Chosen:
+    """Choose by area, percentile and pins; the same reach answers every high below 255."""
+    branches, every = len(forest.border_branch), np.flatnonzero(forest.highest > rule.grey)
+
+    def look(bins: Ints) -> Ints:
+        counts = np.zeros((branches, 16), np.int64)
+        share(
+            _parts(every),
+            lambda part: percentiles.count_blocks(forest, rule.grey, part, bins, counts),
+        )
+        return percentiles.sum_up_joined(joined, rule.grey, bins, counts)
+
+    coarse = look(np.full(branches, percentiles.COARSE, np.int64))
+    found = percentiles.find_bins(joined, rule, coarse)
+    lower = look(found[0])
+    upper = lower if np.array_equal(found[0], found[1]) else look(found[1])
+    of_border = percentiles.reach_of_border(joined, rule, found, lower, upper)
     reach = start_reach(forest, rule.grey, of_border)
-    return Chosen(reach, 0, lambda blocks: fill_chosen(forest, rule, reach, blocks))
+    return Chosen(
+        reach, 0, lambda blocks: percentiles.fill_percentiles(forest, rule, reach, blocks)
+    )
 
 
 def totals(
-    forest: Forest, joined: JoinedTree, rule: Rule, weights: tuple[Any, Any] = _NO_WEIGHTS
+    forest: Forest, joined: JoinedTree, found: Chosen, weights: tuple[Any, Any] | None = None
 ) -> Ints:
-    """Return what stays on the whole map, by AREA, REGIONS, OUTSIDE, INSIDE."""
-    _, found = _choose_border(forest, joined, rule, weights[1])
+    """Return what reaches above each grey level, (256, 4): AREA, REGIONS, OUTSIDE, INSIDE.
+
+    The latter two are those of ``weights``, per node of the forest and of the joined tree.
+    """
+    of_nodes, of_joined = weights or _NO_WEIGHTS
+    by_reach = tally_joined(joined, found.reach, of_joined)
     lock = threading.Lock()
 
     def look(part: Ints) -> None:
-        part_found = tally_blocks(forest, rule, part, weights[0])
+        found.fill(part)
+        of_part = tally_blocks(forest, found.reach, part, of_nodes)
         with lock:
-            found[:] += part_found
+            by_reach[:] += of_part
 
     share(_parts(np.arange(len(forest.start) - 1)), look)
-    return found
-
-
-def _choose_border(
-    forest: Forest, joined: JoinedTree, rule: Rule, weights: Ints
-) -> tuple[NDArray[np.uint8], Ints]:
-    """Return which components that cross seams stay, by border branch, and their totals."""
-    if rule.quantile < 0:
-        none = new_counts(0)
-        return choose_joined(joined, rule, none.above, none.least, none.most, weights)
-    border = new_counts(len(forest.border_branch))
-    # What crosses seams may have pixels above high in any block.
-    blocks = np.flatnonzero(forest.highest > rule.high)
-    share(_parts(blocks), lambda part: count_blocks(forest, rule, part, border))
-    above, least = count_joined(joined, rule, border)
-    blocks = open_blocks(forest, joined, rule, above, least)
-    share(_parts(blocks), lambda part: find_most(forest, rule, part, border))
-    most = border.most[: len(border.most) if len(blocks) else 0]
-    return choose_joined(joined, rule, above, least, most, weights)
+    from_here = np.cumsum(by_reach[::-1], axis=0)[::-1]
+    return np.concatenate([from_here[1:], np.zeros((1, 4), np.int64)])
 
 
 def _parts(blocks: Ints) -> list[Ints]:

@@ -194,7 +194,8 @@ def warm_up() -> None:
     hysteresis(values)
     index = index_thresholds(values)
     index.mask(step=3)
-    index.mask(min_area_px=9, prune_percentile=95, pins=[Pin(0, 255, True)])
+    for high in (0.8, 0.9):  # the second time it is high alone that moves
+        index.mask(high=high, min_area_px=9, prune_percentile=95, pins=[Pin(0, 255, True)])
     index.scores(index.count_reference(values > 99), min_area_px=9)
     for x in (0, 255):
         index.standing(1, x, 0.0)

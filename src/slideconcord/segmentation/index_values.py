@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,19 @@ class Pin(NamedTuple):
     y: int
     x: int
     keep: bool
+
+
+class Rules(TypedDict, total=False):
+    """What decides beside low and high which regions stay; each may be left out."""
+
+    min_area_px: int
+    """Leave out regions of fewer pixels."""
+    prune_percentile: float | None
+    """Leave out regions whose percentile of values (0 to 100, linear between two pixels, as numpy
+    has it) is not above high. None asks for none."""
+    pins: Sequence[Pin]
+    """Points whose region is kept or left out whatever the rest says; of several on one region
+    the last counts. One that is not above low does nothing."""
 
 
 class Areas(NamedTuple):

@@ -36,9 +36,8 @@ class ReferenceCounts:
 
     by_peak: Ints = field(repr=False)
     """(2, 256, 256): pixels of the components at [low], with a peak above [high], grey levels."""
-    of_nodes: NDArray[np.int32] = field(repr=False)
-    """(2, node) of the forest: pixels of the component there."""
-    of_joined_nodes: Ints = field(repr=False)
+    weights: tuple[NDArray[np.int32], Ints] = field(repr=False)
+    """(2, node) of the forest and of the joined tree: pixels of the component there."""
     outside: int
     """Pixels that count, and are not in the reference."""
     inside: int
@@ -82,7 +81,7 @@ def count_reference(
     # Those with a peak above high are all from the next grey level on.
     by_peak = np.zeros_like(at_peak)
     by_peak[:, :, :-1] = np.cumsum(at_peak[:, :, ::-1], axis=2)[:, :, ::-1][:, :, 1:]
-    return ReferenceCounts(by_peak, of_nodes, of_joined, int(totals[0]), int(totals[1]))
+    return ReferenceCounts(by_peak, (of_nodes, of_joined), int(totals[0]), int(totals[1]))
 
 
 def pixels_of(index: ThresholdIndex, given: Any, what: str) -> Any:

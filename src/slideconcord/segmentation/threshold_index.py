@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box
-from slideconcord.segmentation import chosen
-from slideconcord.segmentation.chooser import Chooser, is_ruled
+from slideconcord.segmentation.chooser import Asked, Chooser
 from slideconcord.segmentation.chosen import Chosen
-from slideconcord.segmentation.index_values import Areas, Level, Pin, Place, Standing, Why
+from slideconcord.segmentation.index_values import (
+    Areas,
+    Level,
+    Pin,
+    Place,
+    Rules,
+    Standing,
+    Why,
+)
 from slideconcord.segmentation.joined_tree import JoinedTree
 from slideconcord.segmentation.scores import Scores
 from slideconcord.segmentation.sharing import share
 from slideconcord.segmentation.strides import Strided
 from slideconcord.segmentation.thresholds import Thresholds
-from slideconcord.segmentation.tree_choice import AREA, INSIDE, OUTSIDE, REGIONS
 from slideconcord.segmentation.tree_query import Forest, Root, gather, tally
+from slideconcord.segmentation.tree_tally import AREA, INSIDE, OUTSIDE, REGIONS
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.landscape import Landscape
     from slideconcord.segmentation.reference_counts import ReferenceCounts
 
-__all__ = ["Areas", "Level", "Pin", "Place", "Standing", "ThresholdIndex"]
+__all__ = ["Areas", "Level", "Pin", "Place", "Rules", "Standing", "ThresholdIndex"]
 
 Bools = NDArray[np.bool_]
 FIVE_PERCENT = tuple(step / 20 for step in range(1, 20))
@@ -37,18 +44,7 @@ class ThresholdIndex:
     """Masks, areas and regions of one map for any pair of thresholds, without looking at all of it.
 
     Made by `index_thresholds`. Equal to `hysteresis` on the same map for every pair. Threads may
-    ask at the same time.
-
-    Beside low and high, its questions take what else decides which regions stay:
-
-    min_area_px
-        Leave out regions of fewer pixels.
-    prune_percentile
-        Leave out regions whose percentile of values (0 to 100, linear between two pixels, as
-        numpy has it) is not above high. None asks for none.
-    pins
-        Points whose region is kept or left out whatever the rest says; of several on one region
-        the last counts. One that is not above low does nothing.
+    ask at the same time. Beside low and high its questions take `Rules`.
     """
 
     def __init__(
@@ -70,10 +66,7 @@ class ThresholdIndex:
         box: Box | None = None,
         step: int = 1,
         out: Bools | None = None,
-        *,
-        min_area_px: int = 0,
-        prune_percentile: float | None = None,
-        pins: Sequence[Pin] = (),
+        **rules: Unpack[Rules],
     ) -> Bools:
         """Return the mask, or part of it.
 
@@ -88,8 +81,8 @@ class ThresholdIndex:
             Powers of 2, from a box whose corner they divide, cost no more than their result.
         out
             Filled and returned when given: bool, (y, x) of the result.
-        min_area_px, prune_percentile, pins
-            See the class.
+        rules
+            See `Rules`.
 
         Raises
         ------
@@ -98,13 +91,13 @@ class ThresholdIndex:
         ParameterError
             When the box does not lie in the map, or another value is out of its range.
         """
-        thresholds = Thresholds(low, high)
+        asked = Asked.of(low, high, rules)
         strided = Strided.of(self.checked(box, step), step, len(self.levels))
         out = _checked_out(out, strided.shape)
-        if thresholds.high_grey >= 255 and not pins:
+        if asked.greys[1] >= 255 and not asked.pins:
             out[:] = False
             return out
-        found = self.chooser.choose(thresholds, min_area_px, prune_percentile, pins)
+        found = self.chooser.choose(asked)
         if out.flags.c_contiguous:
             return self._paint(found, strided, out)
         # Kernels are compiled for one layout alone.
@@ -115,10 +108,7 @@ class ThresholdIndex:
         self,
         low: float = _DEFAULT.low,
         high: float = _DEFAULT.high,
-        *,
-        min_area_px: int = 0,
-        prune_percentile: float | None = None,
-        pins: Sequence[Pin] = (),
+        **rules: Unpack[Rules],
     ) -> Areas:
         """Return area and number of the regions that stay on the whole map.
 
@@ -129,13 +119,11 @@ class ThresholdIndex:
         ParameterError
             When a value is out of its range.
         """
-        thresholds = Thresholds(low, high)
-        if not is_ruled(min_area_px, prune_percentile, pins):
+        asked = Asked.of(low, high, rules)
+        if not asked.is_ruled:
             area, count = self._totals
-            greys = thresholds.low_grey, thresholds.high_grey
-            return Areas(int(area[greys]), int(count[greys]))
-        rule = self.chooser.rule(thresholds, min_area_px, prune_percentile, pins)
-        found = chosen.totals(self.forest, self.joined, rule)
+            return Areas(int(area[asked.greys]), int(count[asked.greys]))
+        found = self.chooser.totals(asked)
         return Areas(int(found[AREA]), int(found[REGIONS]))
 
     def standing(
@@ -144,10 +132,7 @@ class ThresholdIndex:
         x: int,
         low: float = _DEFAULT.low,
         high: float = _DEFAULT.high,
-        *,
-        min_area_px: int = 0,
-        prune_percentile: float | None = None,
-        pins: Sequence[Pin] = (),
+        **rules: Unpack[Rules],
     ) -> Standing:
         """Return why the pixel (y, x) of the map is in the mask or not.
 
@@ -158,20 +143,16 @@ class ThresholdIndex:
         ParameterError
             When the pixel does not lie in the map.
         """
-        thresholds = Thresholds(low, high)
+        asked = Asked.of(low, high, rules)
         self.checked(Box(y, x, 1, 1), 1)
-        root = self.chooser.root(y, x, thresholds.low_grey)
+        low_grey, high_grey = asked.greys
+        root = self.chooser.root(y, x, low_grey)
         value = int(self.levels[0].values[y, x]) / 255
         if root is None:
             return Standing(value, 0.0, 0, False, False, "below low")
-        is_kept = bool(
-            self.mask(
-                low, high, Box(y, x, 1, 1), min_area_px=min_area_px,
-                prune_percentile=prune_percentile, pins=pins,
-            )[0, 0]
-        )  # fmt: skip
-        is_pinned = root[:2] in {(p[0], p[1]) for p in self.chooser.pins(thresholds.low_grey, pins)}
-        why = _why(root, is_kept, is_pinned, thresholds.high_grey, min_area_px)
+        is_kept = bool(self.mask(low, high, Box(y, x, 1, 1), **rules)[0, 0])
+        is_pinned = root[:2] in {(p[0], p[1]) for p in self.chooser.pins(low_grey, asked.pins)}
+        why = _why(root, is_kept, is_pinned, high_grey, asked.min_area_px)
         return Standing(value, root.peak / 255, root.area_px, True, is_kept, why)
 
     def inactive(self, low: float, pins: Sequence[Pin]) -> list[bool]:
@@ -208,10 +189,7 @@ class ThresholdIndex:
         counts: ReferenceCounts,
         low: float = _DEFAULT.low,
         high: float = _DEFAULT.high,
-        *,
-        min_area_px: int = 0,
-        prune_percentile: float | None = None,
-        pins: Sequence[Pin] = (),
+        **rules: Unpack[Rules],
     ) -> Scores:
         """Compare what stays on the whole map with a reference.
 
@@ -219,7 +197,7 @@ class ThresholdIndex:
         ----------
         counts
             What `count_reference` of this index made.
-        low, high, min_area_px, prune_percentile, pins
+        low, high, rules
             See `mask`.
 
         Raises
@@ -229,15 +207,12 @@ class ThresholdIndex:
         ParameterError
             When a value is out of its range.
         """
-        thresholds = Thresholds(low, high)
-        if is_ruled(min_area_px, prune_percentile, pins):
-            rule = self.chooser.rule(thresholds, min_area_px, prune_percentile, pins)
-            weights = counts.of_nodes, counts.of_joined_nodes
-            found = chosen.totals(self.forest, self.joined, rule, weights)
+        asked = Asked.of(low, high, rules)
+        if asked.is_ruled:
+            found = self.chooser.totals(asked, counts.weights)
             outside, inside = int(found[OUTSIDE]), int(found[INSIDE])
         else:
-            greys = thresholds.low_grey, thresholds.high_grey
-            outside, inside = (int(table[greys]) for table in counts.by_peak)
+            outside, inside = (int(table[asked.greys]) for table in counts.by_peak)
         return Scores(inside, outside, counts.inside - inside, counts.outside - outside)
 
     def curve(
