@@ -115,6 +115,8 @@ def test_a_scan_without_pixel_size_asks_for_it_where_it_belongs(folder):
     case = read_case(written(folder, TWO.replace("b.tif", "no-mpp.tif")))
     with pytest.raises(MissingMppError, match=r"scanner: B, mpp: 0\.25"), case.open():
         pass
+    with pytest.raises(MissingMppError, match=r"Name the scans in a case\.yaml"):
+        case_of([folder / "a.tif", folder / "no-mpp.tif"])
 
 
 def test_two_copies_of_a_scan_are_no_comparison(folder, tmp_path):

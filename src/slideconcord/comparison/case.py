@@ -59,12 +59,8 @@ class CaseScan:
         try:
             return open_slide(self.path, mpp=self.mpp)
         except MissingMppError as error:
-            claim = str(error).split(". Pass")[0].rstrip(".")
-            raise MissingMppError(
-                f"{claim}. Write its pixel size into the case, as in: scanner: {self.scanner}, "
-                "mpp: 0.25.",
-                self.path,
-            ) from error
+            remedy = f"Write its pixel size into the case: scanner: {self.scanner}, mpp: 0.25."
+            raise _asking(error, remedy) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +176,18 @@ def _described(slide: Slide | str | os.PathLike[str]) -> tuple[Path, str, Mpp | 
     if isinstance(slide, Slide):
         given = slide.mpp if slide.mpp_source == "given" else None
         return slide.path, slide.scanner or "", given
-    with open_slide(slide) as opened:
-        return opened.path, opened.scanner or "", None
+    try:
+        with open_slide(slide) as opened:
+            return opened.path, opened.scanner or "", None
+    except MissingMppError as error:
+        remedy = "Name the scans in a case.yaml, where each can have its pixel size, mpp: 0.25."
+        raise _asking(error, remedy) from error
+
+
+def _asking(error: MissingMppError, remedy: str) -> MissingMppError:
+    """Return the error with what to do about it in a case."""
+    claim = str(error).split(". Pass")[0].split(", which")[0]
+    return MissingMppError(f"{claim.rstrip('.')}. {remedy}", error.path)
 
 
 def _require_once(values: Iterator[str], case: str, what: str) -> None:

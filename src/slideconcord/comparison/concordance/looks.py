@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from slideconcord.comparison.appearance.measure import ScanFacts, measure_patches
 from slideconcord.comparison.appearance.sampler import Sampling, ScannerCase
 from slideconcord.comparison.case import Case
-from slideconcord.comparison.concordance.pictures import placed_scans
+from slideconcord.comparison.concordance.placing import placed_scans
 from slideconcord.comparison.concordance.result import Concordance
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def patch_facts(case: Case, found: Concordance) -> list[ScanFacts]:
 
     with case.open() as slides:
         hub = slides[found.hub]
-        scans = tuple(placed_scans(found, slides).values())
-        placed = ScannerCase(found.case, scans, find_tissue(hub, box=hub.bounds))
+        scans = placed_scans(found.hub, found.scanners, found.registrations, slides)
+        placed = ScannerCase(found.case, tuple(scans.values()), find_tissue(hub, box=hub.bounds))
         return list(measure_patches(placed, sampling_of(found, slides)))
 
 

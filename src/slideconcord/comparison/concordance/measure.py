@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slideconcord.comparison.appearance.sampler import (
-    PlacedScan,
     Region,
     Sampling,
     ScannerCase,
@@ -32,6 +31,7 @@ from slideconcord.comparison.concordance.placing import (
     Grid,
     common_area,
     onto_hub,
+    placed_scans,
     read_found,
     read_reference,
     scanned_area,
@@ -295,17 +295,12 @@ def _regions(
     """Return the sampled regions, and why there are fewer than were asked for."""
     if options.regions == 0:
         return (), "None were asked for."
-    hub = registered.case.hub
-    names = dict.fromkeys([hub, *scanners])
-    scans = tuple(
-        PlacedScan.hub(name, slides[name])
-        if name == hub
-        else PlacedScan(name, slides[name], registered.registrations[name].to_moving_px)
-        for name in names
-    )
+    case = registered.case
+    names = dict.fromkeys([case.hub, *scanners])
+    scans = placed_scans(case.hub, names, registered.registrations, slides)
     sampling = Sampling(options.regions, options.region_um, seed=options.seed)
     try:
-        chosen = choose_regions(ScannerCase(registered.case.name, scans, tissue), sampling)
+        chosen = choose_regions(ScannerCase(case.name, tuple(scans.values()), tissue), sampling)
     except ParameterError as error:
         # a slide smaller than a region still has its pixels
         return (), str(error)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from slideconcord.comparison.appearance.patches import read_patch
 from slideconcord.comparison.appearance.sampler import PlacedScan, Region
 from slideconcord.comparison.case import Case
+from slideconcord.comparison.concordance.placing import placed_scans
 from slideconcord.comparison.concordance.result import Concordance
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def picture_worst(case: Case, found: Concordance, most: int = 4) -> list[RegionP
     if not chosen:
         return []
     with case.open() as slides:
-        scans = placed_scans(found, slides)
+        scans = placed_scans(found.hub, found.scanners, found.registrations, slides)
         return [
             RegionPicture(
                 found.case,
@@ -76,16 +77,6 @@ def picture_worst(case: Case, found: Concordance, most: int = 4) -> list[RegionP
             )
             for index, pair, dice in chosen
         ]
-
-
-def placed_scans(found: Concordance, slides: dict[str, Slide]) -> dict[str, PlacedScan]:
-    """Return the measured scans, and where the hub's µm lie on each."""
-    return {
-        name: PlacedScan.hub(name, slides[name])
-        if name == found.hub
-        else PlacedScan(name, slides[name], found.registrations[name].to_moving_px)
-        for name in found.scanners
-    }
 
 
 def _drawn(

@@ -7,12 +7,13 @@ the rule that a pixel belongs where its centre lies.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slideconcord.annotations import Annotation, Annotations
+from slideconcord.comparison.appearance.sampler import PlacedScan
 from slideconcord.comparison.case import Case, CaseScan
 from slideconcord.comparison.operands import annotations_of
 from slideconcord.errors import MismatchError, ParameterError, UnsupportedSlideError
@@ -171,6 +172,21 @@ class Grid:
         from slideconcord.annotations.raster import Rasteriser
 
         return Rasteriser(shapes, self.frame)
+
+
+def placed_scans(
+    hub: str,
+    scanners: Iterable[str],
+    registrations: Mapping[str, Registration],
+    slides: Mapping[str, Slide],
+) -> dict[str, PlacedScan]:
+    """Return scans, and where the hub's µm lie on each."""
+    return {
+        name: PlacedScan.hub(name, slides[name])
+        if name == hub
+        else PlacedScan(name, slides[name], registrations[name].to_moving_px)
+        for name in scanners
+    }
 
 
 def onto_hub(outlines: Annotations, registration: Registration | None) -> Annotations:
