@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 Terms = dict[str, Tensor]
 _PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-_DEVICES = {"cpu": "cpu", "cuda": "cuda", "mps": "mps"}
 
 
 def make_fabric(options: TrainOptions) -> Fabric:
@@ -46,9 +45,10 @@ def make_fabric(options: TrainOptions) -> Fabric:
     device = choose_device(options.device)
     chosen: Any = options.devices if device.index is None else [device.index]
     fabric = Fabric(
-        accelerator=_DEVICES[device.type],
+        accelerator=device.type,
         devices=chosen,
-        strategy="ddp" if options.devices > 1 else "auto",
+        # Encoders of segmentation-models-pytorch hold stages that a shallow decoder never uses.
+        strategy="ddp_find_unused_parameters_true" if options.devices > 1 else "auto",
         precision=_PRECISIONS[choose_precision(device, options.precision)],
     )
     fabric.launch()
@@ -123,7 +123,7 @@ class Learning:
                 self._share_memory(error, len(batch.places))
             else:
                 self.step_number += 1
-                return terms
+                return self._over_devices(terms)
 
     def check(self) -> Scores:
         """Return how good the network is on the tiles that are checked on."""
@@ -193,6 +193,15 @@ class Learning:
                     total[name] = total.get(name, 0) + share * term.detach()
         self._stepping.step()
         return total
+
+    def _over_devices(self, terms: Terms) -> Terms:
+        """Return the means over all devices, so that all of them see a loss go astray."""
+        if self.fabric.world_size == 1:
+            return terms
+        return {
+            name: torch.as_tensor(self.fabric.all_reduce(term, reduce_op="mean"))
+            for name, term in terms.items()
+        }
 
     def _terms(self, part: ReadBatch) -> Terms:
         device = self.fabric.device

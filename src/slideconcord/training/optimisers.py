@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Protocol
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from slideconcord.errors import ParameterError
 
@@ -122,8 +121,3 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Set the step length of every parameter."""
     for group in optimiser.param_groups:
         group["lr"] = rate
-
-
-def finite(parameters: Iterable[Tensor]) -> bool:
-    """Whether no parameter is infinite or not a number."""
-    return all(bool(parameter.isfinite().all()) for parameter in parameters)

@@ -21,12 +21,12 @@ CARD = "MODEL_CARD.md"
 
 def write_results(
     folder: RunFolder,
-    model: tuple[ModelSpec, dict[str, Any]],
+    spec: ModelSpec,
+    weights: dict[str, Any],
     logs: tuple[Log, Log] | None,
     best: dict[str, Any],
 ) -> None:
     """Write model, card and curves; run.json, which says that all is there, comes last."""
-    spec, weights = model
     saved = save_model(folder.path / MODEL, spec, weights, overwrite=True)
     scores = {name: best.get(name) for name in ("step", "dice", "tile_dice", "tiles")}
     made = folder.record(finished=True, model={"name": saved.name, "hash": saved.hash},

@@ -119,7 +119,7 @@ def train_steps(
         run = _Run(recipe, Path(out), learning, folder)
         yield from run.steps()
         if folder is not None:
-            write_results(folder, run.spec_with_weights(spec), run.logs, run.best_scores)
+            write_results(folder, spec, run.weights(), run.logs, run.best_scores)
 
 
 class _Run:
@@ -238,11 +238,11 @@ class _Run:
         patience = self._recipe.train.patience
         return patience is not None and self.best_scores.get("since", 0) >= patience
 
-    def spec_with_weights(self, spec: ModelSpec) -> tuple[ModelSpec, dict[str, Any]]:
-        """Return the model and the weights that are kept."""
+    def weights(self) -> dict[str, Any]:
+        """Return the weights that are kept."""
         if self._recipe.train.keep == "best":
-            return spec, dict(read_checkpoint(self._out / BEST).network)
-        return spec, self._learning.module.state_dict()
+            return dict(read_checkpoint(self._out / BEST).network)
+        return self._learning.module.state_dict()
 
 
 def _spec(recipe: Recipe, prepared: Prepared) -> ModelSpec:

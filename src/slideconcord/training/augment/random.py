@@ -46,9 +46,6 @@ class Draws:
         """Return numbers from ``low`` to ``high``, float32."""
         return self._tensor([random.uniform(low, high) for random in self._each])
 
-    def normal(self, mean: float, sd: float) -> Tensor:
-        return self._tensor([random.normal(mean, sd) for random in self._each])
-
     def chance(self, p: float) -> Tensor:
         """Return True with probability ``p``, bool."""
         return self.uniform(0, 1) < p

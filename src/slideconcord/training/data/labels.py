@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -72,7 +72,3 @@ class Labels:
         for value in np.flatnonzero(np.bincount(values.ravel(), minlength=256)):
             table[value] = self.number(str(value), where)
         return table[values]
-
-    def known(self, labels: Iterable[str]) -> bool:
-        """Whether every label stands for a class or is ignored."""
-        return all(label in self._numbers for label in labels)
