@@ -15,6 +15,8 @@ _ROUNDS = 20
 # Tukey's constant: 95 % as good as least squares where the errors are normal.
 _TUKEY = 4.685
 _MAD = 1.4826
+SEAM_UM = 10.0
+"""By so much fields of a scanner may lie beside their places."""
 
 
 def fit_similarity(source: Points, target: Points, weights: Weights | None = None) -> Matrix:
@@ -42,8 +44,10 @@ def fit_affine(source: Points, target: Points, weights: Weights | None = None) -
 
 
 def fit_robustly(fit: Fit, source: Points, target: Points, least_um: float) -> Matrix:
-    """Return a fit in which far-off pairs count little, and very far ones nothing (Tukey).
+    """Return a least-squares fit without wrong pairs, which Tukey's weights find.
 
+    They are not the fit itself: of strips that a scanner puts down some µm beside their places
+    it would follow the larger one alone. Pairs within `SEAM_UM` are never wrong.
     ``least_um`` is the scatter below which pairs are not told apart.
     """
     weights = np.ones(len(source))
@@ -57,7 +61,8 @@ def fit_robustly(fit: Fit, source: Points, target: Points, least_um: float) -> M
         before, matrix = matrix, fit(source, target, weights)
         if np.abs(matrix - before).max() < 1e-9:
             break
-    return matrix
+    kept = distances(apply(matrix, source), target) <= max(_TUKEY * scale, SEAM_UM)
+    return fit(source, target, kept.astype(np.float64))
 
 
 def distances(points: Points, others: Points) -> NDArray[np.float64]:
