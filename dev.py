@@ -133,8 +133,8 @@ def install(extras: str) -> None:
 def pin() -> int:
     """Write every version that .venv holds, less those that pip must choose by machine."""
     setup()
-    install("docs")
-    install("bench")
+    for extras in ("docs", "bench", "openvino", "umap"):
+        install(extras)
     frozen = subprocess.run(
         [str(PYTHON), "-m", "pip", "freeze", "--exclude-editable", "--disable-pip-version-check"],
         capture_output=True,
