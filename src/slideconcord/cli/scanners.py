@@ -17,6 +17,7 @@ from slideconcord.comparison.concordance.options import Measuring
 
 if TYPE_CHECKING:
     from slideconcord.comparison.appearance.analysis import ScannerAnalysis
+    from slideconcord.comparison.appearance.features import Encoder
     from slideconcord.comparison.appearance.measure import ScanFacts
     from slideconcord.comparison.case import Case
     from slideconcord.comparison.concordance.pictures import RegionPicture
@@ -47,6 +48,14 @@ Looks = Annotated[
 Names = Annotated[
     bool, typer.Option("--names", help="Show file names, which may hold a patient's.")
 ]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--resnet50",
+        metavar="FILE",
+        help="Weights of ResNet-50, whose features to map (default: statistics of the picture).",
+    ),
+]
 _PICTURES = 4
 
 
@@ -59,6 +68,8 @@ class _Gathered:
     facts: list[ScanFacts] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     note: str = "Not asked for."
+    encoder: Encoder | None = None
+    """Makes the features of a region; statistics of the picture when None."""
 
 
 @with_fields(Measuring)
@@ -69,6 +80,7 @@ def scanners(
     class_names: Classes = None,
     closures: Trips = True,
     appearance: Looks = True,
+    resnet50: Weights = None,
     names: Names = False,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -86,7 +98,7 @@ def scanners(
     for name in REPORT_FILES:
         refuse_existing(out / name, overwrite=overwrite)
     given = _arranged(cases)
-    inputs, gathered = Inputs(len(given)), _Gathered()
+    inputs, gathered = Inputs(len(given)), _Gathered(encoder=_encoder(resnet50))
     for paths in given:
         with inputs.guard(paths[0]):
             case = _changed(_read(paths), results, class_names or ())
@@ -107,6 +119,14 @@ def scanners(
     facts = {**study.to_json(), "failed": inputs.failed, "files": files}
     show.as_json(facts) if json else _tell(study, out)
     return inputs.status
+
+
+def _encoder(weights: Path | None) -> Encoder | None:
+    if weights is None:
+        return None
+    from slideconcord.segmentation.encoder import resnet50
+
+    return resnet50(weights)
 
 
 def _arranged(paths: Sequence[Path]) -> list[list[Path]]:
@@ -154,7 +174,7 @@ def _measure(
     pictures = picture_worst(case, found, _PICTURES)
     facts = []
     if appearance and found.regions:
-        facts = patch_facts(case, found)
+        facts = patch_facts(case, found, into.encoder)
     elif appearance:
         into.note = f"Not analysed, for there are no regions: {found.regions_note}"
     into.found.append(found)
@@ -190,7 +210,7 @@ def _analysis(gathered: _Gathered) -> ScannerAnalysis | None:
         return None
     from slideconcord.comparison.appearance.analysis import analysis_of
 
-    return analysis_of(gathered.facts, gathered.found[0].hub)
+    return analysis_of(gathered.facts, gathered.found[0].hub, encoder=gathered.encoder)
 
 
 def _tell(study: ScannerStudy, out: Path) -> None:

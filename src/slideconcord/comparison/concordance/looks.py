@@ -12,11 +12,12 @@ from slideconcord.comparison.concordance.placing import placed_scans
 from slideconcord.comparison.concordance.result import Concordance
 
 if TYPE_CHECKING:
+    from slideconcord.comparison.appearance.features import Encoder
     from slideconcord.slides import Slide
 
 
-def patch_facts(case: Case, found: Concordance) -> list[ScanFacts]:
-    """Measure colour, sharpness and stains of the regions that were compared.
+def patch_facts(case: Case, found: Concordance, encoder: Encoder | None = None) -> list[ScanFacts]:
+    """Measure colour, sharpness, stains and features of the regions that were compared.
 
     Raises
     ------
@@ -31,7 +32,7 @@ def patch_facts(case: Case, found: Concordance) -> list[ScanFacts]:
         hub = slides[found.hub]
         scans = placed_scans(found.hub, found.scanners, found.registrations, slides)
         placed = ScannerCase(found.case, tuple(scans.values()), find_tissue(hub, box=hub.bounds))
-        return list(measure_patches(placed, sampling_of(found, slides)))
+        return list(measure_patches(placed, sampling_of(found, slides), encoder))
 
 
 def sampling_of(found: Concordance, slides: Mapping[str, Slide]) -> Sampling:
