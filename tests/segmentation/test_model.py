@@ -49,6 +49,11 @@ def folder(tmp_path: Path, state: dict[str, Any]) -> Path:
     return tmp_path / "unet"
 
 
+def test_a_saved_model_may_be_read_by_whoever_may_read_its_description(folder: Path) -> None:
+    modes = {(folder / name).stat().st_mode for name in ("model.json", "weights.safetensors")}
+    assert len(modes) == 1
+
+
 @pytest.fixture
 def user_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("platformdirs.user_data_path", lambda *_args, **_options: tmp_path / "home")

@@ -112,7 +112,7 @@ def save_model(
     OutputError
         When the folder exists and ``overwrite`` is False, or cannot be written.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     folder = Path(folder)
     if folder.exists() and not overwrite:
@@ -123,7 +123,8 @@ def save_model(
         partial.mkdir(parents=True)
         # Tensors that share storage or are views cannot be stored as such.
         tensors = {key: tensor.detach().cpu().clone().contiguous() for key, tensor in state.items()}
-        save_file(tensors, partial / WEIGHTS_FILE)
+        # save_file would leave a file that only its owner may read.
+        (partial / WEIGHTS_FILE).write_bytes(save(tensors))
         spec = spec.changed(weights_sha256=_sha256(partial / WEIGHTS_FILE))
         write_spec(spec, partial)
         if folder.exists():
