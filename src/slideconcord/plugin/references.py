@@ -89,7 +89,7 @@ def from_file(path: Path, entry: SlideEntry) -> Choice:
     if path.is_dir():
         mask = open_mask(path)
         return Choice(path.name, lambda probability: _of_mask(mask, probability, path.name))
-    annotations = read_annotations(path)
+    annotations = read_annotations(path, bounds=entry.slide.bounds)
     named = annotations.metadata.get("slide_fingerprint")
     if named and named != entry.slide.fingerprint:
         raise MismatchError(
