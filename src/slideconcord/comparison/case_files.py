@@ -9,13 +9,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from slideconcord.comparison.case import Case, CaseScan, case_of
 from slideconcord.errors import ParameterError, SlideError, UnsupportedSlideError
 from slideconcord.geometry import Mpp
 from slideconcord.segmentation.thresholds import Thresholds
 from slideconcord.segmentation.tuning import DESCRIBED, Tuning
+from slideconcord.yaml_files import read_yaml, write_yaml
 
 CASE_NAME = "case.yaml"
 REGISTRATIONS = "registrations"
@@ -23,20 +22,6 @@ _KEYS = ("name", "hub", "scans", "registrations", "tuning", "reference_classes",
 _PATHS = ("mask", "probability", "reference")
 _SCAN_KEYS = ("path", "scanner", "mpp", *_PATHS)
 _ENDINGS = (".yaml", ".yml")
-
-
-class _Strict(yaml.SafeLoader):
-    """Plain values only, and every key once."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                line = key_node.start_mark.line + 1
-                raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice, line {line}")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def read_case(path: str | os.PathLike[str]) -> Case:
@@ -68,7 +53,7 @@ def read_case(path: str | os.PathLike[str]) -> Case:
         raise ParameterError(f"{path} does not exist: give a case.yaml, or a folder with slides.")
     if path.is_dir():
         return read_case(path / CASE_NAME) if (path / CASE_NAME).exists() else _of_folder(path)
-    values = _loaded(path)
+    values = read_yaml(path, "is no case: it needs at least the key scans")
     _check_keys(values, _KEYS, path.name)
     scans = values.get("scans")
     if not isinstance(scans, list) or not scans:
@@ -107,24 +92,13 @@ def write_case(case: Case, path: str | os.PathLike[str]) -> None:
     if case.reference_classes:
         values["reference_classes"] = list(case.reference_classes)
     values["scans"] = [_scan_facts(scan, path) for scan in case.scans]
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     with atomic(path) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.write_text(write_yaml(values), encoding="utf-8", newline="\n")
 
 
 def is_case(path: Path) -> bool:
     """Tell whether a path looks like a case rather than a slide."""
     return path.suffix.lower() in _ENDINGS or (path / CASE_NAME).is_file()
-
-
-def _loaded(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Strict)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path.name} is not YAML: {' '.join(str(error).split())}.") from error
-    if not isinstance(values, dict):
-        raise ParameterError(f"{path.name} is no case: it needs at least the key scans.")
-    return values
 
 
 def _scan(facts: Any, number: int, path: Path) -> CaseScan:

@@ -23,7 +23,7 @@ from slideconcord.training.losses import LOSSES, Loss
 from slideconcord.training.objectives import OBJECTIVES, MakesObjective
 from slideconcord.training.optimisers import OPTIMISERS, SCHEDULES, MakesOptimiser, Schedule
 from slideconcord.training.settings import make_part, read_settings, unknown
-from slideconcord.training.yaml_files import read_yaml
+from slideconcord.yaml_files import parse_value, read_yaml
 
 BUNDLED = Path(__file__).parent / "recipes"
 
@@ -227,7 +227,7 @@ def read_recipe(
     path = list_recipes().get(str(name_or_path), Path(name_or_path))
     if not path.is_file():
         raise unknown("The recipe", name_or_path, list_recipes())
-    values = read_yaml(path)
+    values = read_yaml(path, "holds no keys and values: see the bundled recipes")
     for change in changes:
         _set(values, change)
     if data is not None:
@@ -256,8 +256,6 @@ def make_recipe(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
 
 def _set(values: dict[str, Any], change: str) -> None:
     """Replace one setting, given as ``section.key=value``."""
-    from slideconcord.training.yaml_files import parse_value
-
     key, separator, text = change.partition("=")
     *sections, last = key.split(".")
     if not separator or not all((*sections, last)):

@@ -31,7 +31,7 @@ from slideconcord.training.learning import Learning, make_fabric, means
 from slideconcord.training.log import Log
 from slideconcord.training.options import TrainOptions
 from slideconcord.training.results import write_results
-from slideconcord.training.yaml_files import write_yaml
+from slideconcord.yaml_files import write_yaml
 
 if TYPE_CHECKING:
     from slideconcord.training.data.batches import ReadBatch

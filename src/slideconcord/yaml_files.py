@@ -1,4 +1,4 @@
-"""YAML files of settings, read strictly: a key that stands twice is refused."""
+"""YAML files that people write, read strictly: a key that stands twice is refused."""
 
 from __future__ import annotations
 
@@ -24,8 +24,15 @@ class _Strict(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, otherwise: str) -> dict[str, Any]:
     """Return the mapping that a file holds.
+
+    Parameters
+    ----------
+    path
+        The file.
+    otherwise
+        Ends the sentence about a file that holds no mapping: what it is not, and what to do.
 
     Raises
     ------
@@ -37,7 +44,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path.name} is not YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(values, dict):
-        raise ParameterError(f"{path.name} holds no keys and values: see the bundled recipes.")
+        raise ParameterError(f"{path.name} {otherwise}.")
     return values
 
 
