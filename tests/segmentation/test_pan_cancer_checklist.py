@@ -1,7 +1,8 @@
 """The pan-cancer paper's items 1 to 6, 14 and 18, one test each: from slide to mask.
 
 Items 7 to 10 (network) are in test_pan_cancer.py, 11 to 13 and 15 to 17 (training) in
-tests/training, 19 to 25 (evaluation) in tests/comparison/test_pan_cancer_evaluation.py.
+tests/training/test_pan_cancer_training.py, 19 to 25 (evaluation) in
+tests/comparison/test_pan_cancer_evaluation.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Filling the holes of a mask, exactly, however large it is.
 
-A hole is a 4-connected component of what is not mask and does not touch the map's border, as in
-scikit-image's ``remove_small_holes`` with connectivity 1; islands in a hole are no part of it.
+A hole is a 4-connected component of what is not mask and does not touch the map's border; islands
+in a hole are no part of it. Holes are those of scikit-image's ``remove_small_holes`` with
+connectivity 1, except that it also fills small components that touch the border.
 """
 
 from __future__ import annotations

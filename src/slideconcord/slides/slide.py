@@ -154,7 +154,8 @@ class Slide:
         """Return a box (level-0 pixels) at another pixel size, as (y, x, 3) uint8.
 
         Each pixel is the mean of the area it covers, from the coarsest stored level that is at
-        least as fine. There are ``floor(extent / factor)`` pixels a side, at least 1.
+        least as fine. There are ``floor(extent / factor)`` pixels a side, at least 1. Where
+        ``mpp`` is within 0.1 % of that level's, its pixels are picked, as in `read_grid`.
 
         Raises
         ------
@@ -179,7 +180,10 @@ class Slide:
         """Return a box of the slide's grid at another pixel size, as (y, x, 3) uint8.
 
         Pixel i of the grid covers level-0 pixels ``[i * f, (i + 1) * f)`` with
-        ``f = mpp / slide.mpp``, so reads that adjoin are parts of one image.
+        ``f = mpp / slide.mpp``, so reads that adjoin are parts of one image. Where ``mpp`` is
+        within 0.1 % of the pixel size of the stored level that is read, pixels are not mixed,
+        which would only blur: each is that level's pixel under its centre, whose own centre is at
+        most half a pixel away.
 
         Raises
         ------
