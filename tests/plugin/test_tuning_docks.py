@@ -50,7 +50,13 @@ def shown(viewer, entry):
     return np.asarray(find_layer(viewer.layers, entry.id, "mask").data[0]).astype(bool)
 
 
+def arrived(dock, qtbot):
+    """Wait until the tuning that the hand wants is the entry's."""
+    qtbot.waitUntil(lambda: dock.mover.wanted == dock.entry.tuning, timeout=WAIT_MS)
+
+
 def settled(dock, qtbot):
+    arrived(dock, qtbot)
     qtbot.waitUntil(lambda: not dock.numbers.note.text().startswith("Preview"), timeout=WAIT_MS)
 
 
@@ -83,24 +89,58 @@ def test_what_is_shown_at_rest_is_what_is_exported(dock, viewer, qtbot, tmp_path
     qtbot.waitUntil(lambda: abs(entry.facts.area_mm2 * 1e6 - area_um2) < 1e-3, timeout=WAIT_MS)
 
 
-def test_fields_change_the_tuning_and_can_be_undone(dock):
+def test_fields_change_the_tuning_and_can_be_undone(dock, qtbot):
     entry, before = dock.entry, dock.entry.tuning
+    after = replace(before, min_area_um2=250, hole_area_um2=120, prune_percentile=95.0)
     dock.tuning.fields["min_area_um2"].setValue(250)
     dock.tuning.fields["hole_area_um2"].setValue(120)
     dock.tuning.prune.setChecked(True)
-    assert entry.tuning == replace(
-        before, min_area_um2=250, hole_area_um2=120, prune_percentile=95.0
-    )
+    qtbot.waitUntil(lambda: entry.tuning == after, timeout=WAIT_MS)
     for _ in range(3):
         dock.tuning.undo.click()
-    assert entry.tuning == before
+    qtbot.waitUntil(lambda: entry.tuning == before, timeout=WAIT_MS)
     assert not dock.tuning.undo.isEnabled()
     for _ in range(3):
         dock.tuning.redo.click()
+    qtbot.waitUntil(lambda: entry.tuning == after, timeout=WAIT_MS)
     assert dock.tuning.fields["hole_area_um2"].value() == 120
     assert dock.tuning.prune.isChecked()
     dock.tuning.reset.click()
-    assert entry.tuning == before
+    qtbot.waitUntil(lambda: entry.tuning == before, timeout=WAIT_MS)
+
+
+def test_what_takes_longer_than_a_frame_is_found_in_another_thread(
+    dock, viewer, qtbot, monkeypatch
+):
+    import threading
+
+    from slideconcord.segmentation import preview
+
+    entry, threads = dock.entry, []
+    draw = preview.preview
+    pruned = replace(entry.tuning, prune_percentile=70.0)
+    np.asarray(find_layer(viewer.layers, entry.id, "mask").data[0])
+
+    def watched(index, tuning, *rest, **more):
+        if tuning == pruned:
+            threads.append(threading.current_thread())
+        return draw(index, tuning, *rest, **more)
+
+    monkeypatch.setattr(preview, "preview", watched)
+    dock.mover.settle(pruned)
+    assert entry.tuning != pruned
+    qtbot.waitUntil(lambda: entry.tuning == pruned, timeout=WAIT_MS)
+    assert threads[0] is not threading.main_thread()
+    assert entry.history.can_undo
+
+
+def test_a_tuning_from_elsewhere_is_newer_than_one_on_its_way(dock, qtbot):
+    entry = dock.entry
+    dock.mover.settle(replace(entry.tuning, prune_percentile=70.0))
+    newer = Tuning(Thresholds(0.2, 0.4))
+    entry.settle(newer)
+    qtbot.wait(200)
+    assert entry.tuning == newer == dock.mover.wanted
 
 
 def test_handles_push_each_other(dock):
@@ -112,12 +152,13 @@ def test_handles_push_each_other(dock):
     assert dock.entry.tuning.thresholds == Thresholds(0.2, 0.2)
 
 
-def test_a_preset_keeps_areas_and_pins(dock):
+def test_a_preset_keeps_areas_and_pins(dock, qtbot):
     dock.tuning.fields["min_area_um2"].setValue(250)
     preset = dock.tuning.preset
     index = preset.findText("Paper, pruned")
     preset.setCurrentIndex(index)
     preset.activated.emit(index)
+    arrived(dock, qtbot)
     assert dock.entry.tuning == Tuning(min_area_um2=250, prune_percentile=95.0)
     assert preset.currentText() == "Paper, pruned"
 
@@ -241,30 +282,33 @@ def test_a_click_pins_and_a_second_one_frees(dock, viewer, qtbot, tmp_path):
     y, x = np.argwhere(mask)[len(np.argwhere(mask)) // 2]
     at = (float(y) + 0.25, float(x) + 0.25)  # µm of the world; a pixel of the map is 1 µm
     dock.pointer.pin(at)
+    qtbot.waitUntil(lambda: bool(entry.tuning.edits), timeout=WAIT_MS)
     assert [edit.keep for edit in entry.tuning.edits] == [False]
     assert not np.asarray(tune(entry.probability, entry.tuning).array)[y, x]
     dock.pointer.say(at)
-    assert dock.numbers.why.text() == "Out: pinned out by hand"
+    why = dock.numbers.why
+    qtbot.waitUntil(lambda: why.text() == "Out: pinned out by hand", timeout=WAIT_MS)
     assert dock.pins.list.count() == 1
     dock.pointer.pin(at)
-    assert entry.tuning.edits == ()
+    qtbot.waitUntil(lambda: entry.tuning.edits == (), timeout=WAIT_MS)
     dock.tuning.undo.click()
     assert len(entry.tuning.edits) == 1
     dock.pins.clear.click()
     assert entry.tuning.edits == ()
 
 
-def test_the_mouse_hears_why(dock):
+def test_the_mouse_hears_why(dock, qtbot):
     entry = dock.entry
     dock.mover.want(thresholds=Thresholds(0.3, 0.9))
     dock.mover.settle()
     values = entry.probability.array()
     y, x = np.argwhere(values < 60)[0]
     dock.pointer.say((float(y) + 0.25, float(x) + 0.25))
-    assert dock.numbers.why.text().startswith("Out: ")
-    assert "low 0.3" in dock.numbers.why.text()
+    why = dock.numbers.why
+    qtbot.waitUntil(lambda: why.text().startswith("Out: "), timeout=WAIT_MS)
+    assert "low 0.3" in why.text()
     dock.pointer.say((-50.0, -50.0))
-    assert "Point at a region" in dock.numbers.why.text()
+    qtbot.waitUntil(lambda: "Point at a region" in why.text(), timeout=WAIT_MS)
     assert standing_at(entry, -5, -5) is None
 
 

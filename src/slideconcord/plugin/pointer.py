@@ -7,8 +7,9 @@ from dataclasses import replace
 from math import floor
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, QTimer, Signal, Slot
 
+from slideconcord.plugin.latest import Latest
 from slideconcord.plugin.masks import asked_of, pixel_area
 from slideconcord.segmentation.standing import explain
 
@@ -23,7 +24,10 @@ STATUS_MS = 60  # napari's own status comes from a thread, a moment after the mo
 
 
 class Pointer(QObject):
-    """Follows the mouse in the viewer for the active slide."""
+    """Follows the mouse in the viewer for the active slide.
+
+    Which regions stay may take longer than a frame to find: it is looked up beside the GUI.
+    """
 
     said = Signal(str)
     """Why what is under the mouse is in or out; empty beside the map."""
@@ -37,6 +41,9 @@ class Pointer(QObject):
         """Whether a plain click pins; one with Alt always does."""
         self._session = session
         self._text = ""
+        self._hover, self._click = Latest(self), Latest(self)
+        self._hover.answered.connect(self._tell)
+        self._click.answered.connect(self._take_pin)
         self._status = QTimer(self)
         self._status.setSingleShot(True)
         self._status.setInterval(STATUS_MS)
@@ -45,27 +52,47 @@ class Pointer(QObject):
         viewer.mouse_move_callbacks.append(self._on_move)
         viewer.mouse_drag_callbacks.append(self._on_press)
 
+    def follow(self, entry: SlideEntry | None) -> None:
+        """Speak about another slide from now on."""
+        self._hover.forget()
+        self._click.forget()
+        self.entry = entry
+
     def close(self) -> None:
-        """Let go of the viewer."""
+        """Let go of the viewer, and wait for the threads."""
         self._status.stop()
+        self._hover.close()
+        self._click.close()
         viewer = self._session.viewer
         viewer.mouse_move_callbacks.remove(self._on_move)
         viewer.mouse_drag_callbacks.remove(self._on_press)
 
     def say(self, position: Any) -> None:
-        """Say why a place of the world is in or out."""
-        self._text = self._reason_at(position)
-        self.said.emit(self._text)
-        if self._text:
-            self._status.start()
+        """Say soon why a place of the world is in or out."""
+        entry, at = self.entry, self._level0(position)
+        if entry is not None and at is not None:
+            self._hover.ask(lambda: reason_at(entry, at))
 
     def pin(self, position: Any) -> None:
         """Pin the region at a place of the world to the other side; a second click frees it."""
-        at, entry = self._level0(position), self.entry
-        standing = self._standing_at(at)
-        if entry is None or at is None or standing is None or not standing.is_above_low:
-            return
-        self.pinned.emit(toggled(entry, at, standing))
+        entry, at = self.entry, self._level0(position)
+        if entry is not None and at is not None:
+            before = entry.tuning
+            self._click.ask(lambda: (before, toggled(entry, at)))
+
+    @Slot(object)
+    def _tell(self, text: str) -> None:
+        self._text = text
+        self.said.emit(text)
+        if text:
+            self._status.start()
+
+    @Slot(object)
+    def _take_pin(self, answer: tuple[Tuning, Tuning]) -> None:
+        before, after = answer
+        # Thresholds that moved on meanwhile may give the click another meaning.
+        if self.entry is not None and self.entry.tuning == before != after:
+            self.pinned.emit(after)
 
     def _on_move(self, _viewer: Any, event: Any) -> None:
         if not event.is_dragging:
@@ -89,20 +116,6 @@ class Pointer(QObject):
         y, x = layer.world_to_data(tuple(position)[-2:])[-2:]
         return float(y) + 0.5, float(x) + 0.5
 
-    def _standing_at(self, at: tuple[float, float] | None) -> Standing | None:
-        entry = self.entry
-        if at is None or entry is None or entry.probability is None or entry.index is None:
-            return None
-        return standing_at(entry, *at)
-
-    def _reason_at(self, position: Any) -> str:
-        standing = self._standing_at(self._level0(position))
-        entry = self.entry
-        if standing is None or entry is None or entry.probability is None:
-            return ""
-        sentence = explain(standing, entry.tuning, pixel_area(entry.probability))
-        return sentence[:1].upper() + sentence[1:]
-
     def _show_status(self) -> None:
         self._session.viewer.status = self._text
 
@@ -120,12 +133,23 @@ def standing_at(entry: SlideEntry, y_level0: float, x_level0: float) -> Standing
     return index.standing(y, x, **asked_of(entry.tuning, probability))
 
 
-def toggled(entry: SlideEntry, at: tuple[float, float], standing: Standing) -> Tuning:
+def reason_at(entry: SlideEntry, at: tuple[float, float]) -> str:
+    """Return why a place (y, x) of a slide is in or out, in a sentence; empty beside the map."""
+    standing, probability = standing_at(entry, *at), entry.probability
+    if standing is None or probability is None:
+        return ""
+    sentence = explain(standing, entry.tuning, pixel_area(probability))
+    return sentence[:1].upper() + sentence[1:]
+
+
+def toggled(entry: SlideEntry, at: tuple[float, float]) -> Tuning:
     """Return the tuning with the region at a place pinned to the other side, or freed."""
-    tuning = entry.tuning
+    standing = standing_at(entry, *at)
+    if standing is None or not standing.is_above_low:
+        return entry.tuning
     if standing.why in ("pinned in", "pinned out"):
         return without_pins_at(entry, at)
-    return tuning.pinned(*at, not standing.is_kept)
+    return entry.tuning.pinned(*at, not standing.is_kept)
 
 
 def without_pins_at(entry: SlideEntry, at: tuple[float, float]) -> Tuning:

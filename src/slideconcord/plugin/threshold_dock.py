@@ -28,7 +28,7 @@ from slideconcord.plugin.tuning_box import TuningBox
 from slideconcord.plugin.viewport import look_at
 from slideconcord.plugin.watching import Watching
 from slideconcord.plugin.workspace import MaskFacts, RunState, SlideEntry
-from slideconcord.segmentation.tuning import Edit, Tuning
+from slideconcord.segmentation.tuning import Edit
 
 HIGHLIGHT_MS = 400
 
@@ -95,7 +95,7 @@ class ThresholdDock(Dock):
             },
         )
         self.mover.follow(entry)
-        self.pointer.entry = entry
+        self.pointer.follow(entry)
         self.export.show_entry(entry)
         self.comparer.close()
         self._measuring.forget()
@@ -107,28 +107,14 @@ class ThresholdDock(Dock):
     def _want(self, changes: dict[str, Any]) -> None:
         self.mover.want(**changes)
 
-    def _settle(self, tuning: Tuning) -> None:
-        if self.entry is not None:
-            self.mover.flush()
-            self.entry.settle(tuning)
-
-    def _go_back(self) -> None:
-        if self.entry is not None:
-            self.mover.flush()
-            self.entry.undo()
-
-    def _go_forward(self) -> None:
-        if self.entry is not None:
-            self.entry.redo()
-
     def _go_home(self) -> None:
         if self.entry is not None and self.entry.probability is not None:
-            self._settle(model_tuning(self.entry.probability))
+            self.mover.settle(model_tuning(self.entry.probability))
 
     def _remove_pins(self, pins: list[Edit]) -> None:
         if self.entry is not None:
             edits = tuple(edit for edit in self.entry.tuning.edits if edit not in pins)
-            self._settle(replace(self.entry.tuning, edits=edits))
+            self.mover.settle(replace(self.entry.tuning, edits=edits))
 
     def _look_at(self, pin: Edit) -> None:
         layer = self.session.layer_of(self.entry)
@@ -200,7 +186,7 @@ class ThresholdDock(Dock):
     def _on_tuning(self, _tuning: Any = None) -> None:
         entry = self.entry
         if entry is not None:
-            self.tuning.show_tuning(entry.tuning)
+            self.tuning.show_tuning(self.mover.wanted or entry.tuning)
             self.tuning.show_history(*entry.can_go)
             self.pins.show_tuning(entry.tuning, entry.slide.mpp, idle_pins(entry))
         self._show()
@@ -269,8 +255,8 @@ class ThresholdDock(Dock):
         box = self.tuning
         box.changed.connect(self._want)
         box.settled.connect(self.mover.settle)
-        box.undo.clicked.connect(self._go_back)
-        box.redo.clicked.connect(self._go_forward)
+        box.undo.clicked.connect(self.mover.undo)
+        box.redo.clicked.connect(self.mover.redo)
         box.reset.clicked.connect(self._go_home)
         self.look.class_chosen.connect(self._take_class)
         self.numbers.layer_chosen.connect(self.compare_with_layer)
@@ -281,7 +267,7 @@ class ThresholdDock(Dock):
         self.pins.wanted.connect(self._look_at)
         self.pins.mode_changed.connect(self._set_pin_mode)
         self.pointer.said.connect(self.numbers.say_why)
-        self.pointer.pinned.connect(self._settle)
+        self.pointer.pinned.connect(self.mover.settle)
         self.comparer.changed.connect(self._on_reference)
         self._measuring.answered.connect(self._take_facts)
         self._dim.timeout.connect(self._end_highlight)

@@ -146,24 +146,41 @@ class SlideEntry:
 
     def settle(self, tuning: Tuning) -> None:
         """Take a tuning that one can come back to with undo."""
-        self.history.push(tuning)
-        self._go_to(tuning)
+        self.remember(tuning)
+        self.tuning = tuning
 
     def undo(self) -> None:
         """Go back to the tuning before."""
-        self._go_to(self.history.undo())
+        self.tuning = self.back()
 
     def redo(self) -> None:
         """Go forward again."""
-        self._go_to(self.history.redo())
+        self.tuning = self.forward()
 
     def begin(self, tuning: Tuning) -> None:
         """Take a tuning with nothing to go back to."""
         self.history = History(tuning)
-        self._go_to(tuning)
-
-    def _go_to(self, tuning: Tuning) -> None:
         self.tuning = tuning
+        self._say_where()
+
+    def remember(self, tuning: Tuning) -> None:
+        """Let undo come back to a tuning that is about to be taken."""
+        self.history.push(tuning)
+        self._say_where()
+
+    def back(self) -> Tuning:
+        """Return the tuning that undo is about to take."""
+        tuning = self.history.undo()
+        self._say_where()
+        return tuning
+
+    def forward(self) -> Tuning:
+        """Return the tuning that redo is about to take."""
+        tuning = self.history.redo()
+        self._say_where()
+        return tuning
+
+    def _say_where(self) -> None:
         self.can_go = self.history.can_undo, self.history.can_redo
 
 
