@@ -104,7 +104,7 @@ def _rasterise(shapes: Annotations | list[Any], probability: ProbabilityMap) -> 
     for box, part in rasterise_blocks(shapes, probability.frame, probability.shape):
         pixels[box.slices] = part
         yield box
-    return _not_empty(pixels)
+    return not_empty(pixels)
 
 
 def _sample(values: Any, to_level0: NDArray[np.float64], probability: ProbabilityMap) -> Steps:
@@ -127,7 +127,7 @@ def _sample(values: Any, to_level0: NDArray[np.float64], probability: Probabilit
                 strip[at[0][inside] - first, at[1][inside]] != 0
             )
         yield top
-    return _not_empty(pixels)
+    return not_empty(pixels)
 
 
 def _of_mask(mask: Mask, probability: ProbabilityMap, name: str) -> Steps:
@@ -141,14 +141,21 @@ def _of_mask(mask: Mask, probability: ProbabilityMap, name: str) -> Steps:
         for box, part in mask.blocks():
             pixels[box.slices] = part
             yield box
-        return _not_empty(pixels)
+        return not_empty(pixels)
     frame = mask.frame
     offset = frame.step_y / 2 + frame.origin_y, frame.step_x / 2 + frame.origin_x
     to_level0 = np.array([[frame.step_y, 0, offset[0]], [0, frame.step_x, offset[1]], [0, 0, 1]])
     return (yield from _sample(mask.array, to_level0, probability))
 
 
-def _not_empty(pixels: Bools) -> Bools:
+def not_empty(pixels: Bools) -> Bools:
+    """Return a reference's pixels, or refuse one without any on the map.
+
+    Raises
+    ------
+    MismatchError
+        Saying what to choose.
+    """
     if not pixels.any():
         raise MismatchError(
             "The reference and the probability map do not overlap: "

@@ -19,7 +19,7 @@ from slideconcord.plugin.registering import Registrar
 from slideconcord.plugin.rescue import moved_scan, nudged, rotated
 from slideconcord.plugin.rescue_box import RescueBox
 from slideconcord.plugin.scanner_keys import bind_keys, unbind_keys
-from slideconcord.plugin.scans import Case, Scan
+from slideconcord.plugin.scans import Scan
 from slideconcord.plugin.view_box import ViewBox
 
 JSON = "Registration (*.json)"
@@ -32,7 +32,7 @@ class ScannersDock(Dock):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
-        self.case = Case()
+        self.case = self.session.case
         self.registrar = Registrar(self)
         self.looking = Looking(self.session, self.case, self)
         self.case_box, self.view_box, self.rescue_box = CaseBox(), ViewBox(), RescueBox()
@@ -50,6 +50,7 @@ class ScannersDock(Dock):
         self.registrar.close()
         self.measurer.close()
         self.looking.close()
+        self.case.clear()
 
     def take_open_slides(self) -> None:
         """Make a case of all slides that are open."""

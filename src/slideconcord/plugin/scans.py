@@ -111,8 +111,7 @@ class Case:
         require_different(entries)
         called = {**default_names(entries), **(names or {})}
         scans = tuple(Scan(entry, called[entry.id]) for entry in entries)
-        self.scans = ()
-        self.hub = self.a = self.b = None
+        self.clear()
         self.scans = scans
         self.virtual = ""
         self.choose_hub(scans[0])
@@ -131,12 +130,16 @@ class Case:
         if len(left) == len(self.scans):
             return
         if len(left) < 2 or self.hub not in left:
-            self.hub = self.a = self.b = None
-            self.scans = ()
+            self.clear()
             return
         self.scans = left
         if self.a not in left or self.b not in left:
             self.a, self.b = left[0], left[1]
+
+    def clear(self) -> None:
+        """Be no case any more."""
+        self.hub = self.a = self.b = None
+        self.scans = ()
 
     def find(self, scan_id: str) -> Scan | None:
         """Return the scan of an entry."""

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication
 from slideconcord.plugin.keys import bind_keys
 from slideconcord.plugin.layers import slide_layer
 from slideconcord.plugin.results import show_mask
+from slideconcord.plugin.scans import Case
 from slideconcord.plugin.streaming import Stream
 from slideconcord.plugin.tags import KEY, Tag, find_layer, tag_of
 from slideconcord.plugin.workspace import SlideEntry, Workspace
@@ -38,6 +39,8 @@ class Session:
         # Weak: the sessions' table must not keep a closed window alive.
         self._viewer = ref(viewer)
         self.workspace = Workspace()
+        self.case = Case()
+        """The scans of one glass slide; the Scanners dock fills it."""
         self._streams: dict[Layer, Stream] = {}
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)

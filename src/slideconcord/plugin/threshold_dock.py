@@ -24,6 +24,7 @@ from slideconcord.plugin.pins_box import PinsBox
 from slideconcord.plugin.pointer import Pointer
 from slideconcord.plugin.references import Choice, from_file, from_layer, layer_choices
 from slideconcord.plugin.results import dim_changes, show_heat, show_mask
+from slideconcord.plugin.scan_reference import OtherScan, from_scan, scan_choices
 from slideconcord.plugin.tuning_box import TuningBox
 from slideconcord.plugin.viewport import look_at
 from slideconcord.plugin.watching import Watching
@@ -66,6 +67,7 @@ class ThresholdDock(Dock):
         layers = self.viewer.layers.events
         layers.inserted.disconnect(self._offer_references)
         layers.removed.disconnect(self._offer_references)
+        self.session.case.events.scans.disconnect(self._offer_references)
         for worker in (
             self.mover,
             self._measuring,
@@ -127,7 +129,10 @@ class ThresholdDock(Dock):
             self.entry.class_name = None if name == self.entry.probability.target else name
 
     def compare_with_layer(self, layer: Any) -> None:
-        """Compare with shapes or labels of this slide."""
+        """Compare with shapes or labels of this slide, or with another scan of the case."""
+        if isinstance(layer, OtherScan):
+            self._compare(lambda: from_scan(layer))
+            return
         slide_layer = self.session.layer_of(self.entry)
         if self.entry is not None and slide_layer is not None:
             entry = self.entry
@@ -243,7 +248,10 @@ class ThresholdDock(Dock):
 
     def _offer_references(self, _event: Any = None) -> None:
         entry = self.entry
-        layers = layer_choices(self.viewer, entry) if entry is not None else []
+        layers: list[Any] = []
+        if entry is not None:
+            scans = scan_choices(self.session.case, entry.id)
+            layers = [*layer_choices(self.viewer, entry), *scans]
         chosen = entry.reference.name if entry is not None and entry.reference else None
         self.numbers.offer([(layer.name, layer) for layer in layers], chosen)
 
@@ -274,6 +282,7 @@ class ThresholdDock(Dock):
         self.export.starting.connect(self.mover.flush)
         self.viewer.layers.events.inserted.connect(self._offer_references)
         self.viewer.layers.events.removed.connect(self._offer_references)
+        self.session.case.events.scans.connect(self._offer_references)
 
     def _set_pin_mode(self, on: bool) -> None:
         self.pointer.pins_by_click = on

@@ -26,6 +26,7 @@ class Transform(Protocol):
     def layer_affine(self) -> Matrix: ...
     @property
     def field(self) -> object | None: ...
+    def to_fixed_um(self, points_px: ArrayLike) -> Points: ...
     def to_moving_px(self, points_um: ArrayLike) -> Points: ...
 
 
@@ -63,6 +64,12 @@ class PlacedScan:
         if self.transform is None:
             return points_um / np.array(self.slide.mpp)
         return self.transform.to_moving_px(points_um)
+
+    def to_um(self, points_px: Points) -> Points:
+        """Map (n, 2) level-0 pixel centres of the scan to µm of the hub, field and all."""
+        if self.transform is None:
+            return points_px * np.array(self.slide.mpp)
+        return self.transform.to_fixed_um(points_px)
 
 
 def centres_um(frame: Frame, mpp: Mpp) -> Matrix:
