@@ -19,7 +19,9 @@ def runner(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PAGE", tmp_path / "page.md")
     module.HERE.mkdir()
     module.PAGE.write_text(f"before\n{module.BEGIN}\nold\n{module.END}\nafter\n")
-    (module.HERE / "bench_good.py").write_text("print('read  80 ms  40 ms  2.0x')\nprint('note')")
+    lines = ("read  80 ms  40 ms  2.0x", "note of 20 x 30 px")
+    script = "\n".join(f"print({line!r})" for line in lines)
+    (module.HERE / "bench_good.py").write_text(script)
     return module
 
 
@@ -32,7 +34,7 @@ def test_output_and_machine_are_kept_between_the_markers(runner, capsys):
     assert text.endswith("after\n")
     assert "old" not in text
     assert "CPU:" in text
-    assert "### good\n\n```text\nread  80 ms  40 ms  2.0x\nnote\n```" in text
+    assert "### good\n\n```text\nread  80 ms  40 ms  2.0x\nnote of 20 x 30 px\n```" in text
     runner.main(["--write"])
     assert runner.PAGE.read_text().count("### good") == 1
 
