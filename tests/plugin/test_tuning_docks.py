@@ -8,19 +8,25 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 
 from slideconcord.annotations import Annotation, write_annotations
+from slideconcord.errors import ParameterError
 from slideconcord.geometry import Mpp
 from slideconcord.plugin import actions
 from slideconcord.plugin.landscape_dock import NO_REFERENCE, NO_SLIDE, LandscapeDock
 from slideconcord.plugin.landscape_view import LandscapeView, picture, spread
 from slideconcord.plugin.latest import Latest
 from slideconcord.plugin.live import GAINED, LOST
+from slideconcord.plugin.masks import finish
 from slideconcord.plugin.pointer import standing_at
 from slideconcord.plugin.session import session_of
 from slideconcord.plugin.tags import find_layer
 from slideconcord.plugin.threshold_dock import ThresholdDock
+from slideconcord.plugin.tissue_finder import tissue_in
+from slideconcord.plugin.workspace import Tissue
 from slideconcord.segmentation.mask import open_mask
 from slideconcord.segmentation.threshold_build import index_thresholds
 from slideconcord.segmentation.thresholds import Thresholds
+from slideconcord.segmentation.tissue import find_tissue
+from slideconcord.segmentation.tissue_pixels import TissueOptions
 from slideconcord.segmentation.tune import tune
 from slideconcord.segmentation.tuning import Edit, Tuning, read_tuning
 
@@ -435,3 +441,81 @@ def test_undo_is_offered_whoever_moved_the_thresholds(dock, viewer):
     assert not dock.tuning.undo.isEnabled()
     assert dock.tuning.redo.isEnabled()
     landscape.close_down()
+
+
+def on_map_by_hand(tissue, probability):
+    """Return the tissue pixel in which each pixel centre of the map lies, one by one."""
+    frame, own, found = probability.frame, tissue.frame, np.asarray(tissue.array)
+    pixels = np.zeros(probability.shape, bool)
+    for y in range(pixels.shape[0]):
+        row = int((frame.origin_y + (y + 0.5) * frame.step_y - own.origin_y) // own.step_y)
+        for x in range(pixels.shape[1]):
+            column = int((frame.origin_x + (x + 0.5) * frame.step_x - own.origin_x) // own.step_x)
+            if row < found.shape[0] and column < found.shape[1]:
+                pixels[y, x] = found[row, column]
+    return pixels
+
+
+def known_tissue(monkeypatch, options):
+    """Let the dock look for tissue with other constants: the paper's find none in a tiny slide."""
+    from slideconcord.segmentation import tissue
+
+    steps = tissue.tissue_steps
+    monkeypatch.setattr(
+        tissue, "tissue_steps", lambda slide, _=None, **more: steps(slide, options, **more)
+    )
+
+
+@pytest.mark.parametrize("name", ["smallest region", "pruned", "holes", "smoothed"])
+def test_the_share_is_that_of_the_tissue(
+    viewer, model, qtbot, tmp_path, monkeypatch, tiny_slide_path, name
+):
+    options = TissueOptions(hole_px=20, object_px=20)
+    known_tissue(monkeypatch, options)
+    dock = ThresholdDock(viewer)
+    qtbot.addWidget(dock)
+    list(actions.run_segmentation(viewer, folder=tmp_path / "runs"))
+    entry = dock.entry
+    qtbot.waitUntil(lambda: entry.tissue is not None, timeout=WAIT_MS)
+    tissue = on_map_by_hand(find_tissue(entry.slide, options), entry.probability)
+    assert 0 < tissue.sum() < tissue.size
+    dock.mover.settle(replace(Tuning(Thresholds(0.4, 0.6)), **TUNINGS[name]))
+    settled(dock, qtbot)
+    mask = np.asarray(tune(entry.probability, entry.tuning).array)
+    text = f"{100 * (mask & tissue).sum() / tissue.sum():.1f} % of tissue"
+    share = dock.numbers.values["Share"]
+    qtbot.waitUntil(lambda: share.text() == text, timeout=WAIT_MS)
+    assert "tissue in the map" in share.toolTip()
+    dock.close_down()
+
+
+def test_without_tissue_the_share_is_that_of_the_map_and_says_why(dock, qtbot):
+    entry, share = dock.entry, dock.numbers.values["Share"]
+    qtbot.waitUntil(lambda: entry.tissue is not None, timeout=WAIT_MS)
+    entry.tissue = Tissue(entry.index, problem="tiny.tif is coarser than 5 µm per pixel.")
+    qtbot.waitUntil(lambda: "coarser than 5 µm" in share.toolTip(), timeout=WAIT_MS)
+    assert share.text() == f"{100 * entry.facts.share:.1f} % of the map"
+
+
+def test_tissue_that_cannot_be_found_is_told(dock, monkeypatch):
+    from slideconcord.segmentation import tissue
+
+    def fail(slide):
+        raise ParameterError("The slide is too coarse.")
+
+    monkeypatch.setattr(tissue, "tissue_steps", fail)
+    entry = dock.entry
+    found = finish(tissue_in(entry.slide, None, entry.probability, entry.index))
+    assert (found.counts, found.problem) == (None, "The slide is too coarse.")
+
+
+def test_numbers_of_filled_holes_follow_a_reference_chosen_later(dock, qtbot, tmp_path):
+    entry = dock.entry
+    dock.mover.settle(Tuning(Thresholds(0.4, 0.6), hole_area_um2=5000.0))
+    settled(dock, qtbot)
+    truth = truth_of(entry, tmp_path / "truth.geojson")
+    dock.compare_with_file(tmp_path / "truth.geojson")
+    mask = np.asarray(tune(entry.probability, entry.tuning).array)
+    dsc = f"{2 * (mask & truth).sum() / (mask.sum() + truth.sum()):.3f}"
+    value = dock.numbers.values["DSC"]
+    qtbot.waitUntil(lambda: value.text() == dsc, timeout=WAIT_MS)

@@ -10,10 +10,12 @@ from qtpy.QtCore import QObject, QTimer, Slot
 
 from slideconcord.plugin.jobs import Job
 from slideconcord.plugin.masks import fits, pixel_area
+from slideconcord.plugin.tissue_finder import share_of
 from slideconcord.plugin.workspace import Exact, MaskFacts
 
 if TYPE_CHECKING:
-    from slideconcord.plugin.workspace import Reference, SlideEntry
+    from slideconcord.plugin.workspace import Reference, SlideEntry, Tissue
+    from slideconcord.segmentation.probability import ProbabilityMap
 
 REST_MS = 250
 
@@ -86,7 +88,7 @@ def is_of(exact: Exact, entry: SlideEntry) -> bool:
 
 
 def finished(entry: SlideEntry) -> Generator[Any, None, Exact | None]:
-    """Make the exact mask of an entry and its numbers, in steps."""
+    """Make the exact mask of an entry, in steps."""
     from slideconcord.segmentation.exact import exact_mask
 
     probability, index, tuning = entry.probability, entry.index, entry.tuning
@@ -94,12 +96,16 @@ def finished(entry: SlideEntry) -> Generator[Any, None, Exact | None]:
         return None
     making = exact_mask(probability, tuning, class_name=entry.class_name, index=index)
     mask = yield from making
-    pixels = np.asarray(mask.array)
-    return Exact(tuning, index, pixels, facts_of(pixels, pixel_area(probability), entry.reference))
+    return Exact(tuning, index, np.asarray(mask.array))
 
 
-def facts_of(pixels: np.ndarray, pixel_um2: float, reference: Reference | None) -> MaskFacts:
-    """Return the numbers of a mask that lies in memory."""
+def facts_of(
+    pixels: np.ndarray,
+    probability: ProbabilityMap,
+    reference: Reference | None = None,
+    tissue: Tissue | None = None,
+) -> MaskFacts:
+    """Return the numbers of a mask of a map that lies in memory."""
     import cv2
 
     from slideconcord.segmentation.scores import Scores
@@ -112,4 +118,6 @@ def facts_of(pixels: np.ndarray, pixel_um2: float, reference: Reference | None) 
         missed = int(np.count_nonzero(reference.pixels)) - inside
         wrong = area_px - inside
         scores = Scores(inside, wrong, missed, pixels.size - inside - missed - wrong)
-    return MaskFacts(area_px * pixel_um2 * 1e-6, count, area_px / pixels.size, scores)
+    area_mm2 = area_px * pixel_area(probability) * 1e-6
+    tissue_share = share_of(pixels, probability, tissue)
+    return MaskFacts(area_mm2, count, area_px / pixels.size, tissue_share, scores)

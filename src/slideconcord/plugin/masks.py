@@ -11,7 +11,7 @@ from slideconcord.segmentation.thresholds import Thresholds
 from slideconcord.segmentation.tuning import Tuning
 
 if TYPE_CHECKING:
-    from slideconcord.plugin.workspace import Reference
+    from slideconcord.plugin.workspace import Reference, Tissue
     from slideconcord.segmentation.probability import ProbabilityMap
     from slideconcord.segmentation.threshold_index import ThresholdIndex
     from slideconcord.segmentation.tuned_pixels import Terms
@@ -44,15 +44,19 @@ def measure(
     index: ThresholdIndex,
     tuning: Tuning,
     reference: Reference | None = None,
+    tissue: Tissue | None = None,
 ) -> MaskFacts:
     """Return the numbers of a tuning over the whole map, before holes are filled."""
     asked = asked_of(tuning, probability)
     area_px, count = index.areas(**asked)
     counts = reference.counts if reference is not None else None
     scores = index.scores(counts, **asked) if counts is not None else None
+    tissue_share = None
+    if tissue is not None and tissue.index is index and tissue.counts is not None:
+        tissue_share = index.scores(tissue.counts, **asked).sensitivity
     height, width = probability.shape
     area_mm2 = area_px * pixel_area(probability) * 1e-6
-    return MaskFacts(area_mm2, count, area_px / (height * width), scores)
+    return MaskFacts(area_mm2, count, area_px / (height * width), tissue_share, scores)
 
 
 def pixel_area(probability: ProbabilityMap) -> float:

@@ -18,12 +18,11 @@ from qtpy.QtWidgets import (
 )
 
 from slideconcord.plugin.dock import line, narrow
-from slideconcord.plugin.reasons import facts_text, scores_text
-from slideconcord.plugin.workspace import MaskFacts
+from slideconcord.plugin.reasons import facts_text, scores_text, share_tip
+from slideconcord.plugin.workspace import MaskFacts, Tissue
 
 NONE, FILE = "None", "From file…"
 TIPS = {
-    "Share": "Of the map's pixels",
     "DSC": "Dice similarity of the mask and the reference",
     "Sensitivity": "Part of the reference that is in the mask",
     "Precision": "Part of the mask that is in the reference",
@@ -59,6 +58,10 @@ class NumbersBox(QGroupBox):
             self.values[name].setText(text)
         for widget in self._of_reference:
             widget.setVisible(has_reference)
+
+    def show_tissue(self, tissue: Tissue | None) -> None:
+        """Say what the share is of."""
+        self.values["Share"].setToolTip(share_tip(tissue))
 
     def tell(self, note: str, message: str) -> None:
         """Show what there is to know about the mask, and about the reference."""

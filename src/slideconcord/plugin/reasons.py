@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from slideconcord.plugin.workspace import MaskFacts
+    from slideconcord.plugin.workspace import MaskFacts, Tissue
 
 
 def facts_text(facts: MaskFacts | None) -> dict[str, str]:
@@ -16,8 +16,24 @@ def facts_text(facts: MaskFacts | None) -> dict[str, str]:
     return {
         "Area": f"{facts.area_mm2:.4g} mm²",
         "Regions": f"{facts.region_count:,}",
-        "Share": f"{100 * facts.share:.1f} %",
+        "Share": share_text(facts),
     }
+
+
+def share_text(facts: MaskFacts) -> str:
+    """Return how much of the tissue is in the mask, or of the map until the tissue is known."""
+    if facts.tissue_share is None:
+        return f"{100 * facts.share:.1f} % of the map"
+    return f"{100 * facts.tissue_share:.1f} % of tissue"
+
+
+def share_tip(tissue: Tissue | None) -> str:
+    """Return what the share is of, and why."""
+    if tissue is None:
+        return "Of the map's pixels, until the tissue is found"
+    if tissue.problem:
+        return f"Of the map's pixels, since the tissue is not known. {tissue.problem}"
+    return "Mask on tissue / tissue in the map: pen marks, dust and air bubbles count as tissue"
 
 
 def scores_text(facts: MaskFacts | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ from slideconcord.errors import SlideconcordError
 from slideconcord.plugin.comparing import Comparer
 from slideconcord.plugin.dock import Dock, line
 from slideconcord.plugin.export_box import ExportBox
-from slideconcord.plugin.finishing import Finisher, is_of, needs_finish
+from slideconcord.plugin.finishing import Finisher, facts_of, is_of, needs_finish
 from slideconcord.plugin.indexing import Indexer
 from slideconcord.plugin.landscape_dock import open_landscape
 from slideconcord.plugin.latest import Latest
@@ -25,6 +25,7 @@ from slideconcord.plugin.pointer import Pointer
 from slideconcord.plugin.references import Choice, from_file, from_layer, layer_choices
 from slideconcord.plugin.results import dim_changes, show_heat, show_mask
 from slideconcord.plugin.scan_reference import OtherScan, from_scan, scan_choices
+from slideconcord.plugin.tissue_finder import TissueFinder
 from slideconcord.plugin.tuning_box import TuningBox
 from slideconcord.plugin.viewport import look_at
 from slideconcord.plugin.watching import Watching
@@ -51,7 +52,7 @@ class ThresholdDock(Dock):
         self.mover, self.pointer = Mover(self.session, self), Pointer(self.session, self)
         self._indexer, self.comparer = Indexer(self), Comparer(self)
         self._measuring, self._watching = Latest(self), Watching()
-        self._finisher = Finisher(self)
+        self._finisher, self._tissue = Finisher(self), TissueFinder(self)
         self._dim = QTimer(self)
         self._dim.setSingleShot(True)
         self._dim.setInterval(HIGHLIGHT_MS)
@@ -75,6 +76,7 @@ class ThresholdDock(Dock):
             self.comparer,
             self.pointer,
             self._finisher,
+            self._tissue,
         ):
             worker.close()
         self.export.let_go()
@@ -93,6 +95,7 @@ class ThresholdDock(Dock):
                 "style": self._on_look,
                 "heat": self._on_look,
                 "facts": self._on_facts,
+                "tissue": self._show,
                 "reference": self._on_reference,
             },
         )
@@ -213,7 +216,8 @@ class ThresholdDock(Dock):
         show_mask(self.viewer, entry)
         self._dim.start()
         probability, index, tuning = entry.probability, entry.index, entry.tuning
-        reference = entry.reference
+        reference, tissue = entry.reference, entry.tissue
+        self._tissue.find(entry)
         self._finisher.follow(entry)
         if index is None or not fits(index, tuning):
             self._indexer.build(entry)
@@ -221,10 +225,12 @@ class ThresholdDock(Dock):
             entry.facts = None
             self._on_facts()
         elif entry.exact is not None and is_of(entry.exact, entry):
-            self._measuring.forget()
-            self._take_facts((entry, entry.exact.facts))
+            pixels = entry.exact.pixels
+            self._measuring.ask(lambda: (entry, facts_of(pixels, probability, reference, tissue)))
         else:
-            self._measuring.ask(lambda: (entry, measure(probability, index, tuning, reference)))
+            self._measuring.ask(
+                lambda: (entry, measure(probability, index, tuning, reference, tissue))
+            )
 
     @Slot(object)
     def _take_facts(self, measured: tuple[SlideEntry, MaskFacts]) -> None:
@@ -236,6 +242,7 @@ class ThresholdDock(Dock):
         entry = self.entry
         facts = entry.facts if entry else None
         self.numbers.show_facts(facts, has_reference=bool(entry and entry.reference))
+        self.numbers.show_tissue(entry.tissue if entry else None)
         self.numbers.tell(note_for(entry), self._reference_note())
 
     def _on_reference(self, _reference: Any = None) -> None:

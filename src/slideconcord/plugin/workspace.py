@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slideconcord.segmentation.landscape import Landscape
+    from slideconcord.segmentation.mask import Mask
     from slideconcord.segmentation.probability import ProbabilityMap
     from slideconcord.segmentation.reference_counts import ReferenceCounts
     from slideconcord.segmentation.scores import Scores
@@ -55,6 +56,8 @@ class MaskFacts:
     region_count: int
     share: float
     """Mask pixels / all pixels of the map."""
+    tissue_share: float | None = None
+    """Mask pixels on tissue / tissue pixels of the map; None until the tissue is known."""
     scores: Scores | None = None
     """Agreement with the reference, where one is chosen."""
 
@@ -67,6 +70,19 @@ class Reference:
     pixels: NDArray[np.bool_]
     counts: ReferenceCounts | None = None
     """How the map's index sees it; None until that is counted."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tissue:
+    """Where a slide holds tissue, as the index of its map sees it."""
+
+    index: ThresholdIndex
+    """The one that ``counts`` are of."""
+    mask: Mask | None = None
+    """The whole slide, at the paper's 5 µm per pixel."""
+    counts: ReferenceCounts | None = None
+    problem: str = ""
+    """Why there is nothing to count."""
 
 
 class History(Generic[State]):
@@ -104,7 +120,6 @@ class Exact:
     tuning: Tuning
     index: ThresholdIndex
     pixels: NDArray[np.bool_]
-    facts: MaskFacts
 
 
 @dataclass(eq=False)
@@ -133,6 +148,8 @@ class SlideEntry:
     exact: Exact | None = None
     """The whole mask, where holes are filled and the hand rests."""
     reference: Reference | None = None
+    tissue: Tissue | None = None
+    """What shares are of; None until it is found."""
     landscape: Landscape | None = None
     """Agreement with the reference for all pairs of thresholds."""
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
