@@ -258,18 +258,22 @@ def test_a_slider_move_draws_the_mask_anew(viewer, slide_layer, model, qtbot, tm
 def test_presets_undo_redo_and_reset(viewer, slide_layer, model, qtbot, tmp_path):
     dock, entry = thresholded(viewer, tmp_path, qtbot)
     assert entry.tuning.thresholds == Thresholds(0.3, 0.5)
+
+    def comes_to(thresholds):
+        qtbot.waitUntil(lambda: entry.tuning.thresholds == thresholds, timeout=WAIT_MS)
+
     index = dock.tuning.preset.findText("Fragmented")
     dock.tuning.preset.setCurrentIndex(index)
     dock.tuning.preset.activated.emit(index)
-    assert entry.tuning.thresholds == Thresholds(0.05, 0.1)
+    comes_to(Thresholds(0.05, 0.1))
     assert dock.tuning.undo.isEnabled()
     dock.tuning.undo.click()
-    assert entry.tuning.thresholds == Thresholds(0.3, 0.5)
+    comes_to(Thresholds(0.3, 0.5))
     assert dock.tuning.preset.currentText().startswith("Model's own")
     dock.tuning.redo.click()
-    assert entry.tuning.thresholds == Thresholds(0.05, 0.1)
+    comes_to(Thresholds(0.05, 0.1))
     dock.tuning.reset.click()
-    assert entry.tuning.thresholds == Thresholds(0.3, 0.5)
+    comes_to(Thresholds(0.3, 0.5))
     assert dock.tuning.controls.thresholds == Thresholds(0.3, 0.5)
 
 
