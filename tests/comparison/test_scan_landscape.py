@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 from skimage.filters import apply_hysteresis_threshold
 
-from slideconcord.comparison.scan_landscape import IndexedScan, survey_scans
+from slideconcord.comparison.scan_grid import IndexedScan, common_grid, places_between
+from slideconcord.comparison.scan_landscape import survey_scans
 from slideconcord.errors import MismatchError, ParameterError
 from slideconcord.geometry import Affine, Box
 from slideconcord.segmentation.hysteresis import index_thresholds
@@ -38,7 +41,8 @@ def dice(a, b):
 def test_each_pair_is_that_of_whole_masks_looked_up_where_scans_meet():
     maps = [hills(seed) for seed in range(3)]
     found, seen = landscape([scan("A", maps[0]), scan("B", maps[1], -20, 10), scan("C", maps[2])])
-    assert seen[-1] == (6, 6)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1
     assert found.pairs == (("A", "B"), ("A", "C"), ("B", "C"))
     assert found.points == 100 * 140
     for i, low in enumerate(LOWS):
@@ -75,5 +79,32 @@ def test_scans_that_do_not_meet_and_too_few_are_refused():
         landscape([scan("A", values), scan("B", values)], Box(0, 0, 0, 0))
     with pytest.raises(ParameterError, match="give two scans or more"):
         landscape([scan("A", values)])
+    with pytest.raises(ParameterError, match="0 to 1"):
+        list(survey_scans([scan("A", values)] * 2, Box(0, 0, 9, 9), 1.0, lows=(1.2,)))
     with pytest.raises(ParameterError, match="a step above 0"):
         landscape([scan("A", values), scan("B", values)], mpp=0.0)
+
+
+def test_scans_say_themselves_what_they_share_and_a_whole_map_takes_few_points():
+    a, b = (scan(name, hills(seed)) for seed, name in enumerate("AB"))
+    with pytest.raises(ParameterError, match="does not say what its map reaches"):
+        next(survey_scans([a, b]))
+    a = replace(a, box_um=Box(0, 0, 120, 150), mpp=1.0)
+    b = replace(b, box_um=Box(20, -10, 120, 150), mpp=2.0)
+    assert common_grid([a, b]) == (Box(20, 0, 100, 140), 2.0)
+    assert common_grid([a, b], most_points=140) == (Box(20, 0, 100, 140), 10.0)
+    with pytest.raises(MismatchError, match="no place in common"):
+        common_grid([a, replace(b, box_um=Box(500, 0, 9, 9))])
+
+
+def bent(y, x):
+    """Do as a residual field: bend slowly, far less than a pixel between two nodes."""
+    return y + 4 * np.sin(x / 200), x + 3 * np.cos(y / 150)
+
+
+def test_a_map_that_bends_is_looked_up_to_a_hundredth_of_a_pixel():
+    one = IndexedScan("A", index_thresholds(hills(1)), bent)
+    y, x = (v.astype(float) for v in np.mgrid[0:120, 0:150])
+    expected = np.stack(bent(y + 0.5, x + 0.5))
+    found = np.stack(places_between(one, Box(0, 0, 120, 150), 1.0, (0, 120), 150))
+    assert np.abs(found - expected).max() < 0.01

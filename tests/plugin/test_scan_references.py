@@ -6,11 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
 from conftest import tissue_like, write_pyramid
 from slideconcord.comparison.registration.manual import from_points
 from slideconcord.plugin import actions
+from slideconcord.plugin.landscape_dock import LandscapeDock
+from slideconcord.plugin.landscape_subject import ALONE, NO_SCANS
 from slideconcord.plugin.scanners_dock import ScannersDock
+from slideconcord.plugin.scans import unregistered
 from slideconcord.plugin.threshold_dock import ThresholdDock
 from slideconcord.segmentation.tune import tune
 
@@ -126,3 +130,96 @@ def test_scans_are_offered_as_long_as_there_is_a_case(threshold, scanners):
     assert offered.findText("mask of a") < 0
     scanners.case.clear()
     assert offered.findText("mask of b") < 0
+
+
+@pytest.fixture
+def landscape(viewer, scanners, qtbot):
+    dock = LandscapeDock(viewer)
+    qtbot.addWidget(dock)
+    dock.resize(700, 400)
+    dock.show()
+    yield dock
+    dock.close_down()
+
+
+def show(landscape, kind):
+    shows = landscape.subject.shows
+    shows.setCurrentIndex(shows.findData(kind))
+    shows.activated.emit(shows.currentIndex())
+
+
+def is_offered(landscape):
+    return landscape.subject.shows.model().item(1).isEnabled()
+
+
+def test_the_landscape_of_scans_is_their_agreement_and_a_click_cuts_all(
+    landscape, scanners, viewer, qtbot
+):
+    assert not is_offered(landscape)
+    place_b(scanners)
+    assert is_offered(landscape)
+    show(landscape, "mean")
+    surveyor = landscape.surveyor
+    assert "Comparing the scans" in landscape.view.missing
+    qtbot.waitUntil(lambda: surveyor.found is not None, timeout=WAIT_MS)
+    assert landscape.view.missing == ""
+    assert not landscape.curves.isVisibleTo(landscape)  # there is no reference
+    goal = landscape.view.axes().point(0.4, 0.6).toPoint()
+    qtbot.mouseClick(landscape.view, Qt.MouseButton.LeftButton, pos=goal)
+    a, b = (scan.entry for scan in scanners.case.scans)
+    assert a.tuning.thresholds == b.tuning.thresholds
+    assert a.tuning.low == pytest.approx(0.4, abs=0.02)
+    mask_a, mask_b = mask_of(a), np.rot90(mask_of(b), -1)
+    dice = 2 * (mask_a & mask_b).sum() / (mask_a.sum() + mask_b.sum())
+    i, j = (int(np.abs(np.subtract(surveyor.found.lows, v)).argmin())
+            for v in (a.tuning.low, a.tuning.high))  # fmt: skip
+    assert surveyor.found.mean[i, j] == pytest.approx(dice, abs=0.02)
+    assert surveyor.found.points == mask_a.size
+    show(landscape, "worst")
+    np.testing.assert_array_equal(surveyor.found.worst, surveyor.found.mean)  # one pair
+    assert not landscape.view.grab().isNull()
+    assert ALONE not in landscape.subject.note.text()
+    assert "different pairs" not in landscape.subject.note.text()
+    actions.set_thresholds(viewer, 0.1, 0.2, slide="b", prune_percentile=95)
+    assert "Now they are cut at different pairs" in landscape.subject.note.text()
+    assert ALONE in landscape.subject.note.text()
+
+
+def test_another_placement_is_surveyed_anew_and_no_case_is_said(landscape, scanners, qtbot):
+    place_b(scanners)
+    show(landscape, "worst")
+    qtbot.waitUntil(lambda: landscape.surveyor.found is not None, timeout=WAIT_MS)
+    before = landscape.surveyor.found
+    place_b(scanners, "coarse", "three points")
+    qtbot.waitUntil(lambda: landscape.surveyor.found not in (None, before), timeout=WAIT_MS)
+    assert "Coarsely registered: b." in landscape.subject.note.text()
+    scanners.case.scans[1].settle(unregistered(scanners.case.scans[1], scanners.case.hub))
+    assert landscape.surveyor.found is None
+    assert NO_SCANS in landscape.view.missing
+    assert "b is not registered" in landscape.view.missing
+
+
+def test_a_survey_can_be_stopped_and_begun_again(landscape, scanners, qtbot):
+    place_b(scanners)
+    show(landscape, "mean")
+    landscape.subject.stop.click()
+    assert not landscape.surveyor.is_running
+    assert "Stopped." in landscape.view.missing
+    show(landscape, "mean")
+    qtbot.waitUntil(lambda: landscape.surveyor.found is not None, timeout=WAIT_MS)
+
+
+def test_the_curves_stay_beside_the_agreement_of_scans(threshold, landscape, scanners, qtbot):
+    place_b(scanners)
+    choose(threshold, "mask of b")
+    qtbot.waitUntil(lambda: threshold.entry.landscape is not None, timeout=WAIT_MS)
+    assert "With mask of b at" in landscape.subject.note.text()
+    assert landscape.curves.isVisibleTo(landscape)
+    show(landscape, "mean")
+    qtbot.waitUntil(lambda: landscape.surveyor.found is not None, timeout=WAIT_MS)
+    assert landscape.curves.isVisibleTo(landscape)
+    assert not landscape.curves.grab().isNull()
+    found = landscape.surveyor.found
+    assert (
+        landscape.view.dsc_at(0.3, 0.6) == found.mean[found.lows.index(0.3), found.highs.index(0.6)]
+    )

@@ -11,8 +11,9 @@ from slideconcord.annotations import Annotation, write_annotations
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Mpp
 from slideconcord.plugin import actions
-from slideconcord.plugin.landscape_dock import NO_REFERENCE, NO_SLIDE, LandscapeDock
-from slideconcord.plugin.landscape_view import LandscapeView, picture, spread
+from slideconcord.plugin.landscape_dock import LandscapeDock
+from slideconcord.plugin.landscape_subject import NO_REFERENCE, NO_SLIDE
+from slideconcord.plugin.landscape_view import LandscapeView, Surface, picture, spread
 from slideconcord.plugin.latest import Latest
 from slideconcord.plugin.live import GAINED, LOST
 from slideconcord.plugin.masks import finish
@@ -366,7 +367,7 @@ def test_an_empty_landscape_can_be_shown(qtbot):
     view = LandscapeView()
     qtbot.addWidget(view)
     empty = index_thresholds(np.zeros((5, 5), np.uint8)).landscape(np.zeros((5, 5), bool))
-    view.show_landscape(empty)
+    view.show_surface(Surface.of_reference(empty))
     assert not view.grab().isNull()
     qtbot.mouseMove(view, QPoint(5, 5))
 

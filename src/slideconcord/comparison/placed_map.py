@@ -17,6 +17,7 @@ from slideconcord.segmentation.mask import Mask
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 _SIDE_PX = 1024
+_SIDES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,21 @@ class PlacedMap:
         """Map µm of the hub to pixels of the map, corner convention, as `IndexedScan` asks it."""
         at = self.from_um(np.stack([y_um.ravel(), x_um.ravel()], axis=1)) + 0.5
         return at[:, 0].reshape(y_um.shape), at[:, 1].reshape(x_um.shape)
+
+    def box_um(self, shape: tuple[int, int]) -> Box:
+        """Return the whole µm of the hub that hold a map of this shape.
+
+        Raises
+        ------
+        RegistrationError
+            When the registration failed.
+        """
+        height, width = (side - 0.5 for side in shape)
+        # A residual field bends the sides: corners alone would not do.
+        ends = [np.linspace(-0.5, end, _SIDES + 1) for end in (height, width)]
+        points = self.to_um(np.stack(np.meshgrid(*ends, indexing="ij"), -1).reshape(-1, 2))
+        (y, x), (stop_y, stop_x) = np.floor(points.min(axis=0)), np.ceil(points.max(axis=0))
+        return Box(int(y), int(x), int(stop_y - y), int(stop_x - x))
 
 
 def bring_mask(

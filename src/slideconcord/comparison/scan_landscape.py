@@ -1,36 +1,39 @@
-"""How well the masks of registered scans agree, for every pair of thresholds."""
+"""How well the masks of registered scans agree, for every pair of thresholds.
+
+A pixel is in the mask (low, high) when its *reach*, the peak of its component above low, is above
+high. Two masks meet where the smaller of both reaches is above high: so one look at all points per
+low, which counts reaches and the smaller of each two, answers every high.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+import threading
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slideconcord.errors import MismatchError, ParameterError
+from slideconcord.comparison.scan_grid import IndexedScan, Sample, common_grid, sample_all
+from slideconcord.compiled import compiled
+from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box
+from slideconcord.segmentation.chosen import by_peak
+from slideconcord.segmentation.sharing import share
 from slideconcord.segmentation.threshold_index import FIVE_PERCENT, ThresholdIndex
+from slideconcord.segmentation.thresholds import Thresholds, grey_level
 
-Points = NDArray[np.float64]
+__all__ = ["IndexedScan", "ScanLandscape", "survey_scans"]
+
 Ratios = NDArray[np.float64]
-_ROWS = 1024
+Counts = NDArray[np.int64]
+_CHUNK = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class IndexedScan:
-    """The index of one scan's map, and where the fixed frame's points lie on that map."""
-
-    name: str
-    index: ThresholdIndex
-    to_map: Callable[[Points, Points], tuple[Points, Points]]
-    """(y, x) in µm of the fixed frame to (y, x) in pixels of the map (corner convention), as a
-    `geometry.Affine` does, or the way back of a registration."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScanLandscape:
     """Dice of each two scans' masks by [low, high].
 
@@ -44,6 +47,8 @@ class ScanLandscape:
     """(pair, low, high)."""
     points: int
     """Points of the common grid that lie on all maps."""
+    grid_mpp: float
+    """How far apart they are, in µm."""
 
     @cached_property
     def mean(self) -> Ratios:
@@ -58,80 +63,145 @@ class ScanLandscape:
 
 def survey_scans(
     scans: Sequence[IndexedScan],
-    box_um: Box,
-    grid_mpp: float,
+    box_um: Box | None = None,
+    grid_mpp: float | None = None,
     *,
     lows: Sequence[float] = FIVE_PERCENT,
     highs: Sequence[float] = FIVE_PERCENT,
-) -> Generator[tuple[int, int], None, ScanLandscape]:
+) -> Generator[float, None, ScanLandscape]:
     """Compare the masks of registered scans with one another for all pairs of thresholds.
 
     Each mask is the exact one of its own scan's whole map; it is then looked up, nearest pixel, at
-    the points of a common grid. Yields (pairs of thresholds done, all); returns the landscape.
+    the points of a common grid. Yields the share done; returns the landscape.
 
     Parameters
     ----------
     scans
-        Two or more.
+        Two or more; thresholds alone make their masks, without what else a tuning may hold.
     box_um
-        The part of the fixed frame to compare, µm.
+        The part of the hub's frame to compare, µm; what all maps share when None.
     grid_mpp
-        The distance of the grid's points, µm.
+        The distance of the grid's points, µm; when None a pixel of the coarsest map, or more, so
+        that there are at most 4 million.
     lows, highs
         Fractions from 0 to 1; 5 % steps from 0.05 to 0.95 unless given.
 
     Raises
     ------
     ParameterError
-        When there are fewer than two scans, or the grid's step is not above 0.
+        When there are fewer than two scans, the grid's step is not above 0, or a threshold is no
+        fraction.
     MismatchError
         When the maps have no point of the grid in common.
     """
-    if len(scans) < 2 or not grid_mpp > 0:
+    if len(scans) < 2 or not (grid_mpp is None or grid_mpp > 0):
         raise ParameterError(
             f"{len(scans)} scans on a grid of {grid_mpp} µm cannot be compared: "
             "give two scans or more, and a step above 0."
         )
-    places = _common_places(scans, box_um, grid_mpp)
-    pairs = list(combinations(range(len(scans)), 2))
+    for value in (*lows, *highs):
+        Thresholds(value, value)
+    if box_um is None or grid_mpp is None:
+        shared_um, least_mpp = common_grid(scans)
+        box_um, grid_mpp = box_um or shared_um, grid_mpp or least_mpp
+    samples = yield from _first_half(sample_all(scans, box_um, grid_mpp))
+    pairs = np.array(list(combinations(range(len(scans)), 2)))
+    high_greys = [grey_level(high) for high in highs]
     found = np.full((len(pairs), len(lows), len(highs)), np.nan)
-    wanted = [(i, j) for i, low in enumerate(lows) for j, high in enumerate(highs) if low <= high]
-    for done, (i, j) in enumerate(wanted, 1):
-        masks = [
-            scan.index.mask(lows[i], highs[j]).ravel()[place]
-            for scan, place in zip(scans, places, strict=True)
-        ]
-        for k, (a, b) in enumerate(pairs):
-            both = np.count_nonzero(masks[a]) + np.count_nonzero(masks[b])
-            if both:
-                found[k, i, j] = 2 * np.count_nonzero(masks[a] & masks[b]) / both
-        yield done, len(wanted)
+    for i, low in enumerate(lows):
+        own, both = _count_above(scans, samples, grey_level(low), pairs)
+        dice = _dice(own[pairs].sum(axis=1), both)[:, high_greys]
+        found[:, i] = np.where(low <= np.array(highs), dice, np.nan)
+        yield (1 + (i + 1) / len(lows)) / 2
     names = tuple((scans[a].name, scans[b].name) for a, b in pairs)
-    return ScanLandscape(tuple(lows), tuple(highs), names, found, len(places[0]))
+    points = len(samples[0].values)
+    return ScanLandscape(tuple(lows), tuple(highs), names, found, points, grid_mpp)
 
 
-def _common_places(
-    scans: Sequence[IndexedScan], box_um: Box, grid_mpp: float
-) -> list[NDArray[np.int64]]:
-    """Return of each scan the flat pixel of its map at each point that lies on all maps."""
-    x = box_um.x + (np.arange(int(box_um.width / grid_mpp)) + 0.5) * grid_mpp
-    parts: list[list[NDArray[np.int64]]] = [[] for _ in scans]
-    rows = int(box_um.height / grid_mpp)
-    for top in range(0, rows, _ROWS):
-        y = box_um.y + (np.arange(top, min(top + _ROWS, rows)) + 0.5) * grid_mpp
-        ys, xs = (np.ascontiguousarray(v) for v in np.broadcast_arrays(y[:, None], x[None, :]))
-        inside, flat = np.ones(ys.shape, np.bool_), []
-        for scan in scans:
-            height, width = scan.index.shape
-            row, column = (np.floor(v).astype(np.int64) for v in scan.to_map(ys, xs))
-            inside &= (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            flat.append(row * width + column)
-        for part, place in zip(parts, flat, strict=True):
-            part.append(place[inside])
-    places = [np.concatenate(part) if part else np.zeros(0, np.int64) for part in parts]
-    if not len(places[0]):
-        raise MismatchError(
-            "The registered maps have no place in common: register scans of the same tissue, "
-            "or segment the part that they share."
-        )
-    return places
+def _first_half(
+    steps: Generator[float, None, list[Sample]],
+) -> Generator[float, None, list[Sample]]:
+    while True:
+        try:
+            yield next(steps) / 2
+        except StopIteration as end:
+            found: list[Sample] = end.value
+            return found
+
+
+def _count_above(
+    scans: Sequence[IndexedScan], samples: Sequence[Sample], grey: int, pairs: Counts
+) -> tuple[Counts, Counts]:
+    """Count points in each scan's mask, and in both of each pair, by the grey level of high."""
+    reaches = [_reach(scan.index, grey) for scan in scans]
+    own, both = np.zeros((len(scans), 256), np.int64), np.zeros((len(pairs), 256), np.int64)
+    lock = threading.Lock()
+
+    def look(first: int) -> None:
+        part = slice(first, first + _CHUNK)
+        at = np.empty((len(samples), len(samples[0].values[part])), np.uint8)
+        for row, sample, reach in zip(at, samples, reaches, strict=True):
+            _look_up(sample.values[part], sample.branches[part], reach, grey, row)
+        of_own, of_both = np.zeros_like(own), np.zeros_like(both)
+        _tally(at, pairs, of_own, of_both)
+        with lock:
+            own[:] += of_own
+            both[:] += of_both
+
+    share(range(0, len(samples[0].values), _CHUNK), look)
+    return _above(own), _above(both)
+
+
+def _reach(index: ThresholdIndex, grey: int) -> NDArray[np.uint8]:
+    """Return how high each branch of a map's forest reaches above a grey level."""
+    # Not by the index's own memory: that holds what a hand on the sliders asks for next.
+    found = by_peak(index.forest, index.joined, grey)
+    blocks = np.arange(len(index.forest.highest))
+    share([part for part in np.array_split(blocks, 16) if len(part)], found.fill)
+    return found.reach.of_branch
+
+
+def _above(counts: Counts) -> Counts:
+    """Return how many are above each grey level."""
+    from_here = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
+    return from_here - counts
+
+
+def _dice(sizes: Counts, both: Counts) -> Ratios:
+    return np.divide(2 * both, sizes, out=np.full(both.shape, np.nan), where=sizes > 0)
+
+
+@compiled
+def _look_up(values: Any, branches: Any, reach: Any, grey: Any, out: Any) -> None:
+    """Fill ``out`` with the reach of each point, 0 where it is not above the grey level."""
+    for k in range(len(out)):
+        out[k] = reach[branches[k]] if values[k] > grey else np.uint8(0)
+
+
+@compiled
+def _tally(reach: Any, pairs: Any, own: Any, both: Any) -> None:
+    """Count the reaches (scan, point), and the smaller one of each pair."""
+    smaller = np.empty(reach.shape[1], np.uint8)
+    for s in range(reach.shape[0]):
+        _count(reach[s], own[s])
+    for p in range(pairs.shape[0]):
+        a, b = reach[pairs[p, 0]], reach[pairs[p, 1]]
+        for k in range(len(a)):
+            smaller[k] = min(a[k], b[k])
+        _count(smaller, both[p])
+
+
+@compiled
+def _count(values: Any, out: Any) -> None:
+    # Neighbours are mostly alike, and one counter cannot be raised twice at a time: four can.
+    four = np.zeros((4, 256), np.int32)
+    end = len(values) // 4 * 4
+    for k in range(0, end, 4):
+        four[0, values[k]] += 1
+        four[1, values[k + 1]] += 1
+        four[2, values[k + 2]] += 1
+        four[3, values[k + 3]] += 1
+    for k in range(end, len(values)):
+        four[0, values[k]] += 1
+    for value in range(256):
+        out[value] += four[0, value] + four[1, value] + four[2, value] + four[3, value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Qt
@@ -10,16 +11,23 @@ from qtpy.QtWidgets import QBoxLayout, QDockWidget, QMainWindow, QWidget
 
 from slideconcord.plugin.curves_view import CurvesView
 from slideconcord.plugin.dock import Dock, bring_up
-from slideconcord.plugin.landscape_view import LandscapeView
+from slideconcord.plugin.landscape_subject import (
+    REFERENCE,
+    LandscapeSubject,
+    can_survey,
+    missing_for,
+    missing_scans,
+    told_of_reference,
+    told_of_scans,
+)
+from slideconcord.plugin.landscape_view import LandscapeView, Surface
 from slideconcord.plugin.mover import Mover
+from slideconcord.plugin.surveying import Surveyor
 from slideconcord.plugin.watching import Watching
 from slideconcord.plugin.workspace import SlideEntry
 from slideconcord.segmentation.thresholds import Thresholds
 
 HEIGHT_PX = 300
-NO_SLIDE = "Open and segment a slide first."
-NO_REFERENCE = "Choose a reference in the Threshold dock: an annotation, a mask or a file."
-COUNTING = "Comparing all pairs of thresholds with the reference…"
 
 
 class Plots(QWidget):
@@ -47,15 +55,22 @@ class LandscapeDock(Dock):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self.view, self.curves = LandscapeView(), CurvesView()
+        self.subject = LandscapeSubject()
+        self.body.addWidget(self.subject)
         self.body.addWidget(Plots(self.view, self.curves), 1)
         self.mover = Mover(self.session, self)
+        self.surveyor = Surveyor(self.session.case, self)
         self._watching = Watching()
         self.view.moved.connect(self._want)
-        self.view.settled.connect(self.mover.settle)
+        self.view.settled.connect(self._settle)
+        self.subject.chosen.connect(self._choose)
+        self.subject.stop.clicked.connect(self.surveyor.cancel)
+        self.surveyor.changed.connect(self._on_landscape)
         self.follow()
 
     def let_go(self) -> None:
         self._watching.follow(None, {})
+        self.surveyor.close()
         self.mover.close()
 
     def show_entry(self, entry: SlideEntry | None) -> None:
@@ -76,16 +91,55 @@ class LandscapeDock(Dock):
         if self.entry is not None:
             for plot in (self.view, self.curves):
                 plot.show_tuning(self.entry.tuning)
+            self._tell()
 
     def _on_landscape(self, _landscape: Any = None) -> None:
-        missing = missing_for(self.entry)
-        for plot in (self.view, self.curves):
-            plot.missing = missing
-            plot.show_landscape(self.entry.landscape if self.entry else None)
-        self.curves.setVisible(not missing)
+        entry, surveyor = self.entry, self.surveyor
+        self.subject.offer(can_survey(surveyor, entry))
+        if self.is_of_scans and can_survey(surveyor, entry) and not surveyor.is_current:
+            surveyor.start()  # comes back here
+            return
+        self.view.missing = (
+            missing_scans(surveyor, entry) if self.is_of_scans else missing_for(entry)
+        )
+        self.view.show_surface(self._surface())
+        self.curves.show_landscape(entry.landscape if entry is not None else None)
+        self.curves.setVisible(not missing_for(entry))
+        self._tell()
+
+    def _surface(self) -> Surface | None:
+        if self.is_of_scans:
+            found = self.surveyor.found
+            return Surface.of_scans(found, self.subject.kind) if found is not None else None
+        landscape = self.entry.landscape if self.entry is not None else None
+        return Surface.of_reference(landscape) if landscape is not None else None
+
+    @property
+    def is_of_scans(self) -> bool:
+        """Whether the agreement of scans is shown, and no reference."""
+        return self.subject.kind != REFERENCE
+
+    def _tell(self) -> None:
+        text = told_of_scans if self.is_of_scans else told_of_reference
+        self.subject.tell(text(self.surveyor, self.entry), self.surveyor.is_running)
+
+    def _choose(self) -> None:
+        if self.is_of_scans and self.surveyor.found is None:
+            self.surveyor.start()
+        self._on_landscape()
 
     def _want(self, thresholds: Thresholds) -> None:
         self.mover.want(thresholds=thresholds)
+
+    def _settle(self) -> None:
+        """Let the hand go; the agreement of scans is that of all of them at one pair."""
+        wanted = self.mover.wanted
+        self.mover.settle()
+        if self.is_of_scans and wanted is not None:
+            for each in self.surveyor.surveyed:
+                if each.entry is not self.entry:
+                    tuning = replace(each.entry.tuning, thresholds=wanted.thresholds)
+                    each.entry.settle(tuning)
 
 
 def open_landscape(viewer: Any) -> LandscapeDock | None:
@@ -111,12 +165,3 @@ def _fit_below(frame: QDockWidget) -> None:
         window.setCorner(corners.BottomLeftCorner, areas.LeftDockWidgetArea)
         window.setCorner(corners.BottomRightCorner, areas.RightDockWidgetArea)
         window.resizeDocks([frame], [HEIGHT_PX], Qt.Orientation.Vertical)
-
-
-def missing_for(entry: SlideEntry | None) -> str:
-    """Return what is missing before a slide has a landscape; nothing when it has one."""
-    if entry is None or entry.probability is None:
-        return NO_SLIDE
-    if entry.landscape is not None:
-        return ""
-    return NO_REFERENCE if entry.reference is None else COUNTING

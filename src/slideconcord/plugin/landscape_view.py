@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,11 +17,49 @@ from slideconcord.segmentation.thresholds import Thresholds
 from slideconcord.segmentation.tuning import Tuning
 
 if TYPE_CHECKING:
+    from slideconcord.comparison.scan_landscape import ScanLandscape
     from slideconcord.segmentation.landscape import Landscape
 
 BAR_PX, BAR_SPACE_PX = 10, 50
 STAR_PX, RING_PX = 7.0, 6.0
 _DARK, _BRIGHT = Qt.GlobalColor.black, Qt.GlobalColor.white
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surface:
+    """What a landscape shows: a DSC by [low, high], NaN where there is none."""
+
+    lows: tuple[float, ...]
+    highs: tuple[float, ...]
+    values: NDArray[np.float64]
+    of: str = ""
+    """Which DSC it is, where there are several."""
+
+    @classmethod
+    def of_reference(cls, landscape: Landscape) -> Surface:
+        return cls(landscape.lows, landscape.highs, landscape.dsc)
+
+    @classmethod
+    def of_scans(cls, landscape: ScanLandscape, which: str) -> Surface:
+        """Return the ``"mean"`` of all pairs of scans, or the ``"worst"``."""
+        return cls(landscape.lows, landscape.highs, getattr(landscape, which), which)
+
+    @property
+    def word(self) -> str:
+        return f"{self.of} DSC".strip()
+
+    def best(self) -> tuple[Thresholds, float]:
+        """Return the pair of highest DSC, the first of equals; not to be asked of NaN alone."""
+        low, high = np.unravel_index(np.nanargmax(self.values), self.values.shape)
+        return Thresholds(self.lows[low], self.highs[high]), float(self.values[low, high])
+
+    def at(self, low: float, high: float) -> float:
+        """Return the DSC of the nearest pair surveyed."""
+        row, column = (
+            int(np.abs(np.subtract(known, value)).argmin())
+            for known, value in ((self.lows, low), (self.highs, high))
+        )
+        return float(self.values[row, column])
 
 
 class LandscapeView(Plot):
@@ -34,20 +73,20 @@ class LandscapeView(Plot):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("low", "high", parent)
         self.tuning = Tuning()
-        self._landscape: Landscape | None = None
+        self._surface: Surface | None = None
         self._image: QImage | None = None
         self._best: tuple[Thresholds, float] | None = None
         self._range = 0.0, 1.0
         self.setMouseTracking(True)
         self.setCursor(Qt.CursorShape.CrossCursor)
 
-    def show_landscape(self, landscape: Landscape | None) -> None:
+    def show_surface(self, surface: Surface | None) -> None:
         """Show another landscape."""
-        self._landscape, self._image, self._best = landscape, None, None
-        if landscape is not None and not np.isnan(landscape.dsc).all():
-            self._best = landscape.best()
-            self._range = spread(landscape.dsc)
-            self._image = picture(landscape.dsc, *self._range)
+        self._surface, self._image, self._best = surface, None, None
+        if surface is not None and not np.isnan(surface.values).all():
+            self._best = surface.best()
+            self._range = spread(surface.values)
+            self._image = picture(surface.values, *self._range)
         self.update()
 
     def show_tuning(self, tuning: Tuning) -> None:
@@ -62,18 +101,12 @@ class LandscapeView(Plot):
 
     def dsc_at(self, low: float, high: float) -> float:
         """Return the DSC of the nearest pair surveyed."""
-        if self._landscape is None:
-            return float("nan")
-        row, column = (
-            int(np.abs(np.subtract(known, value)).argmin())
-            for known, value in ((self._landscape.lows, low), (self._landscape.highs, high))
-        )
-        return float(self._landscape.dsc[row, column])
+        return self._surface.at(low, high) if self._surface is not None else float("nan")
 
     def draw(self, painter: QPainter, axes: Axes) -> None:
-        if self._image is None or self._landscape is None:
+        if self._image is None or self._surface is None:
             return
-        painter.drawImage(_surveyed(axes, self._landscape), self._image)
+        painter.drawImage(_surveyed(axes, self._surface), self._image)
         self._draw_scale(painter, axes)
         self._draw_words(painter, axes)
         if self._best is not None:
@@ -108,6 +141,8 @@ class LandscapeView(Plot):
         if self._best is not None:
             best, dsc = self._best
             lines += [f"★ best {ratio_text(dsc)}", f"at {best.low:.2f} / {best.high:.2f}"]
+        if self._surface is not None and self._surface.of:
+            lines.insert(0, f"{self._surface.word} of scans,")
         if not self.tuning.is_plain:
             lines.insert(0, "thresholds alone:")
         painter.setPen(self.ink)
@@ -122,10 +157,10 @@ class LandscapeView(Plot):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if event.buttons() & Qt.MouseButton.LeftButton:
             self._go(event)
-        elif self._image is not None and not self.missing:
+        elif self._surface is not None and self._image is not None and not self.missing:
             pair = self._pair(event)
             dsc = ratio_text(self.dsc_at(pair.low, pair.high))
-            text = f"low {pair.low:.2f}, high {pair.high:.2f}: DSC {dsc}"
+            text = f"low {pair.low:.2f}, high {pair.high:.2f}: {self._surface.word} {dsc}"
             QToolTip.showText(event.globalPosition().toPoint(), text, self)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
@@ -161,7 +196,7 @@ def picture(dsc: NDArray[np.float64], bottom: float, top: float) -> QImage:
     return image.copy()  # the bytes are Python's
 
 
-def _surveyed(axes: Axes, landscape: Landscape) -> QRectF:
+def _surveyed(axes: Axes, landscape: Surface) -> QRectF:
     """Return the part of the axes that the pairs cover, half a step beyond the outermost."""
     half = (landscape.lows[-1] - landscape.lows[0]) / max(len(landscape.lows) - 1, 1) / 2
     top_left = axes.point(landscape.lows[0] - half, landscape.highs[-1] + half)
