@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QApplication
 
 from slideconcord.plugin.keys import bind_keys
 from slideconcord.plugin.layers import slide_layer
+from slideconcord.plugin.pins_layer import hide_pins, show_pins
 from slideconcord.plugin.results import show_mask
 from slideconcord.plugin.scans import Case
 from slideconcord.plugin.streaming import Stream
@@ -79,10 +80,14 @@ class Session:
         events = entry.events
         for signal in (events.tuning, events.style, events.index, events.exact):
             signal.connect(follow)
+        events.tuning.connect(partial(self._follow_pins, entry))
 
     def _follow_tuning(self, entry: SlideEntry, _value: Any = None) -> None:
         if find_layer(self.viewer.layers, entry.id, "mask") is not None:
             show_mask(self.viewer, entry)
+
+    def _follow_pins(self, entry: SlideEntry, _tuning: Any) -> None:
+        show_pins(self.viewer, entry)
 
     def _on_inserted(self, event: Any) -> None:
         self._adopt(event.value)
@@ -113,6 +118,7 @@ class Session:
             return
         if find_layer(self.viewer.layers, tag["id"], "slide") is None:
             self.workspace.forget(tag["id"])
+            hide_pins(self.viewer, tag["id"])
 
     def _on_active(self, _event: Any = None) -> None:
         tag = tag_of(self.viewer.layers.selection.active)

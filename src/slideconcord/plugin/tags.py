@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from slideconcord.slides import Slide
 
 KEY = "slideconcord"
-Kind = Literal["slide", "probability", "mask", "area", "annotations", "comparison", "agreement"]
+Kind = Literal[
+    "slide", "probability", "mask", "area", "pins", "annotations", "comparison", "agreement"
+]
 
 
 class Tag(dict[str, Any]):
