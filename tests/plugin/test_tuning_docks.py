@@ -398,7 +398,7 @@ def test_of_many_questions_the_first_and_the_newest_are_answered(qtbot):
 
 def test_a_growing_map_is_indexed_so_far(viewer, qtbot, model, tmp_path, monkeypatch):
     from slideconcord.plugin import indexing
-    from slideconcord.plugin.threshold_dock import note_for
+    from slideconcord.plugin.live_numbers import note_for
 
     monkeypatch.setattr(indexing, "LEAST_PAUSE_S", 0.05)
     monkeypatch.setattr(indexing, "PAUSE", 0)

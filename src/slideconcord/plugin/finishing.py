@@ -108,7 +108,7 @@ def facts_of(
     """Return the numbers of a mask of a map that lies in memory."""
     import cv2
 
-    from slideconcord.segmentation.scores import Scores
+    from slideconcord.segmentation.scores import PixelScores
 
     area_px = int(np.count_nonzero(pixels))
     count = cv2.connectedComponents(pixels.view(np.uint8), connectivity=4)[0] - 1
@@ -117,7 +117,7 @@ def facts_of(
         inside = int(np.count_nonzero(pixels & reference.pixels))
         missed = int(np.count_nonzero(reference.pixels)) - inside
         wrong = area_px - inside
-        scores = Scores(inside, wrong, missed, pixels.size - inside - missed - wrong)
+        scores = PixelScores(inside, wrong, missed, pixels.size - inside - missed - wrong)
     area_mm2 = area_px * pixel_area(probability) * 1e-6
     tissue_share = share_of(pixels, probability, tissue)
     return MaskFacts(area_mm2, count, area_px / pixels.size, tissue_share, scores)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QGroupBox,
@@ -15,6 +17,9 @@ from qtpy.QtWidgets import (
 
 from slideconcord.plugin.dock import narrow
 from slideconcord.segmentation.tuning import Tuning
+
+if TYPE_CHECKING:
+    from slideconcord.plugin.workspace import SlideEntry
 
 ROWS = 3
 
@@ -83,6 +88,16 @@ class PinsBox(QGroupBox):
             row.addWidget(narrow(button))
         column.addLayout(row)
         column.addWidget(self.list)
+
+
+def idle_pins(entry: SlideEntry) -> list[bool]:
+    """Tell of each pin whether it does nothing at the present low."""
+    if entry.index is None or entry.probability is None:
+        return [False] * len(entry.tuning.edits)
+    from slideconcord.segmentation.tuned_pixels import inactive_edits
+
+    idle = inactive_edits(entry.index, entry.tuning)
+    return [edit in idle for edit in entry.tuning.edits]
 
 
 def _edit(item: QListWidgetItem) -> object:

@@ -12,24 +12,22 @@ from slideconcord.errors import SlideconcordError
 from slideconcord.plugin.comparing import Comparer
 from slideconcord.plugin.dock import Dock, line
 from slideconcord.plugin.export_box import ExportBox
-from slideconcord.plugin.finishing import Finisher, facts_of, is_of, needs_finish
 from slideconcord.plugin.indexing import Indexer
 from slideconcord.plugin.landscape_dock import open_landscape
-from slideconcord.plugin.latest import Latest
+from slideconcord.plugin.live_numbers import LiveNumbers, note_for
 from slideconcord.plugin.look_box import LookBox
-from slideconcord.plugin.masks import fits, measure, model_tuning
+from slideconcord.plugin.masks import fits, model_tuning
 from slideconcord.plugin.mover import Mover
 from slideconcord.plugin.numbers_box import NumbersBox
-from slideconcord.plugin.pins_box import PinsBox
+from slideconcord.plugin.pins_box import PinsBox, idle_pins
 from slideconcord.plugin.pointer import Pointer
 from slideconcord.plugin.references import Choice, from_file, from_layer, layer_choices
 from slideconcord.plugin.results import dim_changes, show_heat, show_mask
 from slideconcord.plugin.scan_reference import OtherScan, from_scan, scan_choices
-from slideconcord.plugin.tissue_finder import TissueFinder
 from slideconcord.plugin.tuning_box import TuningBox
 from slideconcord.plugin.viewport import look_at
 from slideconcord.plugin.watching import Watching
-from slideconcord.plugin.workspace import MaskFacts, RunState, SlideEntry
+from slideconcord.plugin.workspace import RunState, SlideEntry
 from slideconcord.segmentation.tuning import Edit
 
 HIGHLIGHT_MS = 400
@@ -51,8 +49,7 @@ class ThresholdDock(Dock):
         self.body.addStretch(1)
         self.mover, self.pointer = Mover(self.session, self), Pointer(self.session, self)
         self._indexer, self.comparer = Indexer(self), Comparer(self)
-        self._measuring, self._watching = Latest(self), Watching()
-        self._finisher, self._tissue = Finisher(self), TissueFinder(self)
+        self._live, self._watching = LiveNumbers(self), Watching()
         self._dim = QTimer(self)
         self._dim.setSingleShot(True)
         self._dim.setInterval(HIGHLIGHT_MS)
@@ -69,15 +66,7 @@ class ThresholdDock(Dock):
         layers.inserted.disconnect(self._offer_references)
         layers.removed.disconnect(self._offer_references)
         self.session.case.events.scans.disconnect(self._offer_references)
-        for worker in (
-            self.mover,
-            self._measuring,
-            self._indexer,
-            self.comparer,
-            self.pointer,
-            self._finisher,
-            self._tissue,
-        ):
+        for worker in (self.mover, self._live, self._indexer, self.comparer, self.pointer):
             worker.close()
         self.export.let_go()
 
@@ -103,7 +92,7 @@ class ThresholdDock(Dock):
         self.pointer.follow(entry)
         self.export.show_entry(entry)
         self.comparer.close()
-        self._measuring.forget()
+        self._live.forget()
         self._on_probability()
 
     # --- what the user does -------------------------------------------------------------------
@@ -215,27 +204,9 @@ class ThresholdDock(Dock):
             return
         show_mask(self.viewer, entry)
         self._dim.start()
-        probability, index, tuning = entry.probability, entry.index, entry.tuning
-        reference, tissue = entry.reference, entry.tissue
-        self._tissue.find(entry)
-        self._finisher.follow(entry)
-        if index is None or not fits(index, tuning):
+        if entry.index is None or not fits(entry.index, entry.tuning):
             self._indexer.build(entry)
-            self._measuring.forget()
-            entry.facts = None
-            self._on_facts()
-        elif entry.exact is not None and is_of(entry.exact, entry):
-            pixels = entry.exact.pixels
-            self._measuring.ask(lambda: (entry, facts_of(pixels, probability, reference, tissue)))
-        else:
-            self._measuring.ask(
-                lambda: (entry, measure(probability, index, tuning, reference, tissue))
-            )
-
-    @Slot(object)
-    def _take_facts(self, measured: tuple[SlideEntry, MaskFacts]) -> None:
-        entry, facts = measured
-        entry.facts = facts
+        self._live.follow(entry)
         self._on_facts()
 
     def _on_facts(self, _facts: Any = None) -> None:
@@ -284,7 +255,6 @@ class ThresholdDock(Dock):
         self.pointer.said.connect(self.numbers.say_why)
         self.pointer.pinned.connect(self.mover.settle)
         self.comparer.changed.connect(self._on_reference)
-        self._measuring.answered.connect(self._take_facts)
         self._dim.timeout.connect(self._end_highlight)
         self.export.starting.connect(self.mover.flush)
         self.viewer.layers.events.inserted.connect(self._offer_references)
@@ -293,29 +263,3 @@ class ThresholdDock(Dock):
 
     def _set_pin_mode(self, on: bool) -> None:
         self.pointer.pins_by_click = on
-
-
-def idle_pins(entry: SlideEntry) -> list[bool]:
-    """Tell of each pin whether it does nothing at the present low."""
-    if entry.index is None or entry.probability is None:
-        return [False] * len(entry.tuning.edits)
-    from slideconcord.segmentation.tuned_pixels import inactive_edits
-
-    idle = inactive_edits(entry.index, entry.tuning)
-    return [edit in idle for edit in entry.tuning.edits]
-
-
-def note_for(entry: SlideEntry | None) -> str:
-    """Return what is to be known about the mask that is shown."""
-    if entry is None or entry.probability is None:
-        return ""
-    index = entry.index
-    if index is None or not fits(index, entry.tuning):
-        return "Preview: regions end at the view's edge until the whole map is indexed."
-    if needs_finish(entry):
-        return "Preview: the exact mask, holes filled, follows. The numbers are without."
-    if not index.place.complete:
-        return "So far: the map is still being filled."
-    if entry.facts is not None and entry.facts.region_count == 0:
-        return "No region is left: lower high, or the smallest region."
-    return ""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from slideconcord.segmentation.mask import Mask
     from slideconcord.segmentation.probability import ProbabilityMap
     from slideconcord.segmentation.reference_counts import ReferenceCounts
-    from slideconcord.segmentation.scores import Scores
+    from slideconcord.segmentation.scores import PixelScores
     from slideconcord.segmentation.threshold_index import ThresholdIndex
     from slideconcord.slides import Slide
 
@@ -58,7 +58,7 @@ class MaskFacts:
     """Mask pixels / all pixels of the map."""
     tissue_share: float | None = None
     """Mask pixels on tissue / tissue pixels of the map; None until the tissue is known."""
-    scores: Scores | None = None
+    scores: PixelScores | None = None
     """Agreement with the reference, where one is chosen."""
 
 

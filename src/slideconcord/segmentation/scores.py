@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class PixelScores:
     """Counts of the pixels that count as tissue; a ratio is NaN where it would divide by 0."""
 
     true_positive: int

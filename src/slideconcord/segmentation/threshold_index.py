@@ -22,7 +22,7 @@ from slideconcord.segmentation.index_values import (
     Why,
 )
 from slideconcord.segmentation.joined_tree import JoinedTree
-from slideconcord.segmentation.scores import Scores
+from slideconcord.segmentation.scores import PixelScores
 from slideconcord.segmentation.sharing import share
 from slideconcord.segmentation.strides import Strided
 from slideconcord.segmentation.thresholds import Thresholds
@@ -190,7 +190,7 @@ class ThresholdIndex:
         low: float = _DEFAULT.low,
         high: float = _DEFAULT.high,
         **rules: Unpack[Rules],
-    ) -> Scores:
+    ) -> PixelScores:
         """Compare what stays on the whole map with a reference.
 
         Parameters
@@ -213,11 +213,11 @@ class ThresholdIndex:
             outside, inside = int(found[OUTSIDE]), int(found[INSIDE])
         else:
             outside, inside = (int(table[asked.greys]) for table in counts.by_peak)
-        return Scores(inside, outside, counts.inside - inside, counts.outside - outside)
+        return PixelScores(inside, outside, counts.inside - inside, counts.outside - outside)
 
     def curve(
         self, counts: ReferenceCounts, thresholds: Sequence[float] = FIVE_PERCENT
-    ) -> list[Scores]:
+    ) -> list[PixelScores]:
         """Compare the masks of single thresholds (low and high alike) with a reference.
 
         Parameters
