@@ -72,7 +72,9 @@ def survey_scans(
     """Compare the masks of registered scans with one another for all pairs of thresholds.
 
     Each mask is the exact one of its own scan's whole map; it is then looked up, nearest pixel, at
-    the points of a common grid. Yields the share done; returns the landscape.
+    the points of a common grid. Yields the share done; returns the landscape. As both masks of a
+    pair are looked up, edges move by up to half a pixel of each: Dice is a little lower than where
+    one mask is brought onto the pixels of the other, most for small regions.
 
     Parameters
     ----------

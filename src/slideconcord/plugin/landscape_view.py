@@ -142,9 +142,7 @@ class LandscapeView(Plot):
             best, dsc = self._best
             lines += [f"★ best {ratio_text(dsc)}", f"at {best.low:.2f} / {best.high:.2f}"]
         if self._surface is not None and self._surface.of:
-            lines.insert(0, f"{self._surface.word} of scans,")
-        if not self.tuning.is_plain:
-            lines.insert(0, "thresholds alone:")
+            lines.insert(0, f"{self._surface.word}:")
         painter.setPen(self.ink)
         corner = axes.rect.adjusted(0, 0, -8, -6)
         bottom_right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignBottom
