@@ -54,7 +54,8 @@ class LiveNumbers(QObject):
 
     @Slot(object)
     def _take(self, measured: tuple[SlideEntry, MaskFacts]) -> None:
-        entry, entry.facts = measured
+        entry, facts = measured
+        entry.facts = facts
 
 
 def note_for(entry: SlideEntry | None) -> str:
