@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from napari.layers import Image, Labels
 
 from slideconcord.geometry import Frame, Mpp
+from slideconcord.plugin.finishing import facts_of
 from slideconcord.plugin.live import (
     OUTLINE_PX,
     TINY_PX,
@@ -17,7 +18,7 @@ from slideconcord.plugin.live import (
     refresh_live,
     with_tiny_level,
 )
-from slideconcord.plugin.masks import finish
+from slideconcord.plugin.masks import finish, measure
 from slideconcord.segmentation.exact import exact_mask
 from slideconcord.segmentation.hysteresis import hysteresis
 from slideconcord.segmentation.regions import find_regions
@@ -129,6 +130,18 @@ def test_an_outline_runs_inside_the_mask_and_not_along_the_map_s_edge():
     assert outline[10, 20 - OUTLINE_PX : 20].all()
     assert not outline[10, : 20 - OUTLINE_PX].any()
     assert not outline[10, 20:].any()
+
+
+@pytest.mark.parametrize(("value", "shown"), [(255, True), (0, False)])
+def test_a_map_of_one_pixel_is_shown(value, shown):
+    values = np.full((1, 1), value, np.uint8)
+    source = MaskSource(a_map(values), TUNING, style="filled")
+    for index in (None, index_thresholds(source.probability)):
+        source.index = index
+        assert [np.asarray(level).tolist() for level in source.levels] == [[[int(shown)]]] * 2
+    facts = measure(source.probability, source.index, TUNING)
+    assert (facts.region_count, facts.share) == (int(shown), float(shown))
+    assert facts == facts_of(np.asarray(source.levels[0]) > 0, source.probability)
 
 
 def test_without_an_index_a_view_is_previewed_by_itself(values):

@@ -79,6 +79,13 @@ def test_the_best_pair_finds_the_reference_again():
     assert np.array_equal(hysteresis(values, best.low, best.high), reference)
 
 
+def test_one_pixel_is_in_or_out_of_its_landscape():
+    index = index_thresholds(np.array([[240]], np.uint8))  # above 0.9, not above 0.95
+    landscape = index.landscape(np.array([[True]]), lows=(0.3, 0.95), highs=(0.9, 0.95))
+    assert landscape.dsc[0].tolist() == [1.0, 0.0]
+    assert index.scores(index.count_reference(np.array([[False]])), 0.3, 0.9).precision == 0.0
+
+
 def test_no_dsc_anywhere_is_said():
     nothing = np.zeros((8, 8), np.uint8)
     with pytest.raises(ParameterError, match="reference is empty and so is every mask"):

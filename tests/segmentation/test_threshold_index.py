@@ -310,6 +310,10 @@ def test_questions_without_an_answer_are_refused(arguments, error, message):
     ("values", "message"),
     [
         (np.full((4, 4), np.nan), "never NaN"),
+        (np.pad([[np.nan]], (0, 600)), "never NaN"),  # in one block of several
+        (np.full((4, 4), 1.5), "probabilities lie from 0 to 1"),
+        (np.full((4, 4), np.inf), "probabilities lie from 0 to 1"),
+        (np.zeros((2, 4, 4), np.uint8), "choose one class"),
         (np.zeros((4, 4), np.int32), "not int32"),
         (np.zeros((0, 4), np.uint8), "at least one pixel"),
     ],
