@@ -193,6 +193,10 @@ def test_another_placement_is_surveyed_anew_and_no_case_is_said(landscape, scann
     place_b(scanners, "coarse", "three points")
     qtbot.waitUntil(lambda: landscape.surveyor.found not in (None, before), timeout=WAIT_MS)
     assert "Coarsely registered: b." in landscape.subject.note.text()
+    b = scanners.case.scans[1].entry
+    b.settle(replace(b.tuning, smoothing_um=2.0))  # another map
+    assert landscape.surveyor.found is None
+    qtbot.waitUntil(lambda: landscape.surveyor.found is not None, timeout=WAIT_MS)
     scanners.case.scans[1].settle(unregistered(scanners.case.scans[1], scanners.case.hub))
     assert landscape.surveyor.found is None
     assert NO_SCANS in landscape.view.missing

@@ -66,6 +66,7 @@ class LandscapeDock(Dock):
         self.subject.chosen.connect(self._choose)
         self.subject.stop.clicked.connect(self.surveyor.cancel)
         self.surveyor.changed.connect(self._on_landscape)
+        self.surveyor.tuned.connect(self._tell)
         self.follow()
 
     def let_go(self) -> None:

@@ -45,6 +45,8 @@ class Surveyor(QObject):
 
     changed = Signal()
     """Another state, or another case."""
+    tuned = Signal()
+    """A scan is cut elsewhere; what was surveyed stays."""
 
     def __init__(self, case: Case, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -109,13 +111,21 @@ class Surveyor(QObject):
             watching.follow(None, {})
         self._watched = []
         for scan in self.case.scans:
-            self._watch(scan, "registration")
-            self._watch(scan.entry, "probability", "class_name", "run", "tuning")
+            self._watch(scan, {"registration": self._on_change})
+            of_entry = dict.fromkeys(("probability", "class_name", "run"), self._on_change)
+            self._watch(scan.entry, {**of_entry, "tuning": self._on_tuning})
         self._on_change()
 
-    def _watch(self, source: Any, *names: str) -> None:
+    def _watch(self, source: Any, slots: dict[str, Any]) -> None:
         self._watched.append(Watching())
-        self._watched[-1].follow(source, dict.fromkeys(names, self._on_change))
+        self._watched[-1].follow(source, slots)
+
+    def _on_tuning(self, _tuning: Any = None) -> None:
+        """Follow a hand on the sliders: only another smoothing makes another map."""
+        if self.surveyed and not self.is_current:
+            self._on_change()
+        else:
+            self.tuned.emit()
 
     def _on_change(self, _new: Any = None) -> None:
         if not self.is_current:
