@@ -206,6 +206,9 @@ def test_another_placement_is_surveyed_anew_and_no_case_is_said(landscape, scann
 def test_a_survey_can_be_stopped_and_begun_again(landscape, scanners, qtbot):
     place_b(scanners)
     show(landscape, "mean")
+    job = landscape.surveyor._job
+    show(landscape, "worst")
+    assert landscape.surveyor._job is job  # one survey holds both
     landscape.subject.stop.click()
     assert not landscape.surveyor.is_running
     assert "Stopped." in landscape.view.missing

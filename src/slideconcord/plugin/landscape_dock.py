@@ -125,8 +125,9 @@ class LandscapeDock(Dock):
         self.subject.tell(text(self.surveyor, self.entry), self.surveyor.is_running)
 
     def _choose(self) -> None:
-        if self.is_of_scans and self.surveyor.found is None:
-            self.surveyor.start()
+        surveyor = self.surveyor
+        if self.is_of_scans and surveyor.found is None and not surveyor.is_running:
+            surveyor.start()
         self._on_landscape()
 
     def _want(self, thresholds: Thresholds) -> None:
