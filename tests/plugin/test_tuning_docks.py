@@ -11,6 +11,7 @@ from slideconcord.annotations import Annotation, write_annotations
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Mpp
 from slideconcord.plugin import actions
+from slideconcord.plugin.keys import nudge
 from slideconcord.plugin.landscape_dock import LandscapeDock
 from slideconcord.plugin.landscape_subject import NO_REFERENCE, NO_SLIDE
 from slideconcord.plugin.landscape_view import LandscapeView, Surface, picture, spread
@@ -139,6 +140,22 @@ def test_what_takes_longer_than_a_frame_is_found_in_another_thread(
     qtbot.waitUntil(lambda: entry.tuning == pruned, timeout=WAIT_MS)
     assert threads[0] is not threading.main_thread()
     assert entry.history.can_undo
+
+
+def test_every_press_of_a_key_counts_while_views_are_being_found(dock, viewer, qtbot):
+    entry, workspace = dock.entry, session_of(viewer).workspace
+    dock.mover.settle(Tuning(Thresholds(0.3, 0.6), prune_percentile=70.0))
+    before = dock.mover.wanted
+    for _ in range(3):
+        nudge(workspace, "low", 0.01)
+    assert entry.tuning.low < 0.33
+    qtbot.waitUntil(lambda: entry.tuning.low == pytest.approx(0.33), timeout=WAIT_MS)
+    for _ in range(3):
+        dock.tuning.undo.click()
+    qtbot.waitUntil(lambda: entry.tuning == before, timeout=WAIT_MS)
+    dock.close_down()
+    nudge(workspace, "low", 0.01)
+    assert entry.tuning.low == pytest.approx(0.31)
 
 
 def test_a_tuning_from_elsewhere_is_newer_than_one_on_its_way(dock, qtbot):

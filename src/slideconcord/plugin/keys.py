@@ -35,8 +35,12 @@ def _nudging(workspace: Workspace, name: Name, by: float) -> Callable[[Any], Non
 
 def nudge(workspace: Workspace, name: Name, by: float) -> None:
     """Move one threshold of the active slide by a step."""
-    entry = workspace.active
-    if entry is not None and entry.probability is not None:
+    entry, mover = workspace.active, workspace.mover
+    if entry is None or entry.probability is None:
+        return
+    if mover is not None and mover.entry is entry and mover.wanted is not None:
+        mover.settle(mover.wanted.nudged(name, by))
+    else:
         entry.settle(entry.tuning.nudged(name, by))
 
 

@@ -53,10 +53,13 @@ class ThresholdDock(Dock):
         self._dim = QTimer(self)
         self._dim.setSingleShot(True)
         self._dim.setInterval(HIGHLIGHT_MS)
+        self.session.workspace.mover = self.mover
         self._connect()
         self.follow()
 
     def let_go(self) -> None:
+        if self.session.workspace.mover is self.mover:
+            self.session.workspace.mover = None
         self._watching.follow(None, {})
         self._dim.stop()
         self._end_highlight()

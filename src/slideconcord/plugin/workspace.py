@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from psygnal import SignalGroupDescriptor
 from psygnal.containers import EventedList
@@ -201,6 +201,19 @@ class SlideEntry:
         self.can_go = self.history.can_undo, self.history.can_redo
 
 
+class Applies(Protocol):
+    """What gives an entry its tunings without holding up the window."""
+
+    entry: SlideEntry | None
+
+    @property
+    def wanted(self) -> Tuning | None:
+        """The tuning that is on its way, else the entry's."""
+
+    def settle(self, tuning: Tuning | None = None) -> None:
+        """Have a tuning applied as soon as can be, and remembered for undo."""
+
+
 @dataclass(eq=False)
 class Workspace:
     """The slides of one viewer and what the docks are set to."""
@@ -213,6 +226,8 @@ class Workspace:
     area: Area = "slide"
     results_folder: Path | None = None
     """Where results go; None means the user's cache folder."""
+    mover: Applies | None = None
+    """What applies tunings beside the GUI, while the Threshold dock is open."""
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
 
     def __post_init__(self) -> None:
