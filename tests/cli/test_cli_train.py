@@ -112,7 +112,8 @@ def test_wrong_input_is_one_line(capsys, tmp_path, words, message):
 def test_what_is_not_installed_is_named(capsys, tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("slideconcord.training.")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "yaml", None)
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
     status, _, err = run(capsys, "train", "pan-cancer-small", "--out", tmp_path / "run")
     assert status == 2
-    assert err == "slideconcord: Training needs yaml. Run: pip install 'slideconcord[train]'\n"
+    advice = "Run: pip install 'slideconcord[train]'"
+    assert err == f"slideconcord: Training needs lightning_fabric. {advice}\n"

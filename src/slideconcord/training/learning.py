@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from slideconcord.errors import OutputError, TrainingError
@@ -21,8 +22,6 @@ from slideconcord.training.objectives import Batch, Learner
 from slideconcord.training.optimisers import set_rate
 
 if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
     from slideconcord.segmentation.spec import ModelSpec
     from slideconcord.training.data.prepare import Prepared
     from slideconcord.training.options import TrainOptions
@@ -40,8 +39,6 @@ def make_fabric(options: TrainOptions) -> Fabric:
     ModelError, ParameterError
         When the device or its precision is not there.
     """
-    from lightning_fabric import Fabric
-
     device = choose_device(options.device)
     chosen: Any = options.devices if device.index is None else [device.index]
     fabric = Fabric(
