@@ -25,7 +25,6 @@ VIEWS = Path(__file__).resolve().parent / "scanner_pictures.py"
 IMAGES = Path(__file__).resolve().parent / "images"
 PANEL_PX = 420
 GAP_PX = 8
-COLOURS = 192
 CROP_UM = 130.0
 
 
@@ -113,10 +112,8 @@ def tinted(rgb: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def save(image: Image.Image, name: str) -> None:
-    """Write a picture with few colours: a third of the bytes and no visible difference."""
-    image.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
-        IMAGES / name, optimize=True
-    )
+    """Write a picture with all its colours: fewer would show a colour bar wrongly."""
+    image.convert("RGB").save(IMAGES / name, optimize=True)
     print(IMAGES / name, (IMAGES / name).stat().st_size)
 
 
