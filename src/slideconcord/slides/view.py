@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Condition
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -257,12 +257,18 @@ class SlideView:
         return out
 
 
+class Readable(Protocol):
+    """What a level can be read from."""
+
+    def read(self, index: int, box: Box, /) -> Rgb: ...
+
+
 class ViewLevel:
     """One level of a view as an array (y, x, 3) uint8, for napari's ``add_image``."""
 
     ndim = 3
 
-    def __init__(self, view: SlideView, level: Level) -> None:
+    def __init__(self, view: Readable, level: Level) -> None:
         self._view = view
         self.level = level
         self.shape = level.shape

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from slideconcord.comparison.views.balance import Balance, balance_of
 from slideconcord.comparison.views.combine import is_unscanned
 from slideconcord.comparison.views.warped import warped_slide
-from slideconcord.slides.level import split_index
-from slideconcord.slides.view import SlideView
+from slideconcord.slides.view import SlideView, ViewLevel
 
 if TYPE_CHECKING:
     from slideconcord.comparison.views.combine import Combine
     from slideconcord.comparison.views.placed import PlacedScan
     from slideconcord.geometry import Box
     from slideconcord.slides import Slide
-    from slideconcord.slides.level import Level
     from slideconcord.slides.reader import Rgb
 
 
@@ -88,28 +84,8 @@ class CompositeView:
                 slide.close()
 
 
-class CompositeLevel:
-    """One level of a composite as an array (y, x, 3) uint8, for napari's ``add_image``."""
-
-    ndim = 3
-    dtype = np.dtype(np.uint8)
-
-    def __init__(self, view: CompositeView, level: Level) -> None:
-        self._view = view
-        self.level = level
-        self.shape = level.shape
-        self.chunks = level.chunks
-        self.size = level.size
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index: Any) -> Rgb:
-        box, rest = split_index(index, self.shape)
-        return self._view.read(self.level.index, box)[rest]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return np.asarray(self[:], dtype=dtype)
+class CompositeLevel(ViewLevel):
+    """A level of a composite, which napari's copies of its layer share."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CompositeLevel:
         return self  # napari copies layers; slides are never copied
