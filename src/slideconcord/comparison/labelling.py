@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,18 +52,31 @@ class BandLabels:
 
     def finish(self) -> Labelled:
         """Join what met at the seams."""
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
-        total = self._count + 1
-        upper, lower = np.concatenate([np.empty((2, 0), np.int64), *self._seams], axis=1)
-        seams = coo_array((np.ones(len(upper), np.bool_), (upper, lower)), shape=(total, total))
-        _, component = connected_components(seams, directed=False)
-        # label 0, the background, meets nothing; final numbers follow the first label of each
-        _, first, inverse = np.unique(component[1:], return_index=True, return_inverse=True)
-        order = np.empty(len(first), np.int64)
-        order[np.argsort(first)] = np.arange(len(first))
-        number = np.concatenate([[-1], order[inverse]]).astype(np.int64)
-        areas = np.zeros(len(first), np.int64)
+        number = joined(self._count, self._seams)
+        areas = np.zeros(int(number.max(initial=-1)) + 1, np.int64)
         np.add.at(areas, number[1:], np.concatenate(self._areas)[1:])
         return Labelled(number, areas)
+
+
+def joined(count: int, seams: Sequence[Ints]) -> Ints:
+    """Return the final number, from 0, of each label from 0 to ``count``; -1 for label 0.
+
+    Parameters
+    ----------
+    count
+        How many labels there are, label 0 (the background) left out.
+    seams
+        Pairs of labels (2, pair) that are parts of one region.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    total = count + 1
+    upper, lower = np.concatenate([np.empty((2, 0), np.int64), *seams], axis=1)
+    meet = coo_array((np.ones(len(upper), np.bool_), (upper, lower)), shape=(total, total))
+    _, component = connected_components(meet, directed=False)
+    # label 0 meets nothing; final numbers follow the first label of each
+    _, first, inverse = np.unique(component[1:], return_index=True, return_inverse=True)
+    order = np.empty(len(first), np.int64)
+    order[np.argsort(first)] = np.arange(len(first))
+    return np.concatenate([[-1], order[inverse]]).astype(np.int64)
