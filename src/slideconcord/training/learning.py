@@ -18,7 +18,7 @@ from slideconcord.training.checkpoint import Checkpoint, optimiser_tensors, rest
 from slideconcord.training.checks import Scores, scores_of, summed, tile_counts
 from slideconcord.training.data.batches import Loader, ReadBatch
 from slideconcord.training.initialise import INITIALISATIONS
-from slideconcord.training.objectives import Batch, Learner
+from slideconcord.training.learner import Batch, Learner
 from slideconcord.training.optimisers import set_rate
 
 if TYPE_CHECKING:

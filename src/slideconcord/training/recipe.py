@@ -19,8 +19,9 @@ from slideconcord.training.data.labels import Labels
 from slideconcord.training.data.sources import SOURCES, Data
 from slideconcord.training.data.tile import Grid
 from slideconcord.training.initialise import INITIALISATIONS
+from slideconcord.training.learner import MakesObjective
 from slideconcord.training.losses import LOSSES, Loss
-from slideconcord.training.objectives import OBJECTIVES, MakesObjective
+from slideconcord.training.objectives import OBJECTIVES
 from slideconcord.training.optimisers import OPTIMISERS, SCHEDULES, MakesOptimiser, Schedule
 from slideconcord.training.settings import make_part, read_settings, unknown
 from slideconcord.yaml_files import parse_value, read_yaml

@@ -149,7 +149,8 @@ class _Run:
         if self._folder is not None:
             (self._out / RECIPE).write_text(write_yaml(self._recipe.to_json()), encoding="utf-8")
             step = self._learning.step_number
-            terms = ("rate", "loss", *self._recipe.loss)
+            added = self._recipe.objective_settings.added_terms
+            terms = ("rate", "loss", *self._recipe.loss, *added)
             dice = ("tile_dice", *(f"dice {name}" for name in self._recipe.classes))
             self.logs = (
                 Log(self._out / TRAIN_LOG, terms, step),

@@ -1,0 +1,62 @@
+"""What an objective works with: a batch as read, and the network with what belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from torch import Tensor
+
+from slideconcord.training.losses import weighted_sum
+
+if TYPE_CHECKING:
+    from slideconcord.training.augment.chain import Augment
+    from slideconcord.training.augment.random import Draws
+    from slideconcord.training.losses import Loss
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tiles on the device, as read."""
+
+    images: Tensor
+    """(tile, 3, y, x) uint8."""
+    masks: Tensor
+    """(tile, y, x) int64."""
+    draws: Draws
+    """The randomness that belongs to these tiles."""
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What an objective works with."""
+
+    network: Any
+    """Normalised images (tile, 3, y, x) -> logits (tile, class, y, x)."""
+    augment: Augment
+    losses: Mapping[str, Loss]
+    mean: Tensor
+    """(3, 1, 1), grey levels 0 to 255."""
+    std: Tensor
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Return logits of images on the scale 0 to 255."""
+        return self.network((images - self.mean) / self.std)
+
+    def supervised(self, logits: Tensor, masks: Tensor) -> dict[str, Tensor]:
+        """Return the recipe's losses by name, and ``"loss"``, their weighted sum."""
+        return weighted_sum(dict(self.losses), logits, masks)
+
+
+class MakesObjective(Protocol):
+    """Settings of an objective."""
+
+    @property
+    def added_terms(self) -> tuple[str, ...]:
+        """Names of the terms beside the recipe's losses, for the log."""
+        ...
+
+    def terms(self, learner: Learner, batch: Batch) -> dict[str, Tensor]:
+        """Return ``"loss"``, and its terms by name."""
+        ...
