@@ -14,6 +14,7 @@ _HOME = {
     "VirtualScanner": "scanner",
     "SCANNERS": "presets",
     "FIVE_SCANNERS": "presets",
+    "rescan": "rescan",
     "landmarks_csv": "landmarks",
     "tissue_points": "landmarks",
     "PoseRange": "pairs",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from slideconcord.samples.noise import SOURCES, compiled, kept, mixed, place_bits
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from slideconcord.geometry import Box
     from slideconcord.samples.scanner import Rgb, VirtualScanner
     from slideconcord.samples.tissue import Stain
+
+    Light = npt.NDArray[np.float32]
 
 
 @compiled
@@ -62,6 +65,11 @@ def develop(stain: Stain, scanner: VirtualScanner, box: Box, reach: int) -> Rgb:
     light = np.empty((*stain.shape[:2], 3), np.float32)
     matrix = np.array([scanner.haematoxylin, scanner.eosin], np.float32) * scanner.gamma
     _transmit(stain, matrix, light)
+    return expose(light, scanner, box, reach)
+
+
+def expose(light: Light, scanner: VirtualScanner, box: Box, reach: int) -> Rgb:
+    """Return the image of ``box`` from the transmitted light, 0 to 1, that reaches further."""
     if reach:
         side, sigma = 2 * reach + 1, scanner.blur_um / scanner.mpp
         light = cv2.GaussianBlur(light, (side, side), sigma, borderType=cv2.BORDER_REPLICATE)
