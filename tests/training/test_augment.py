@@ -18,9 +18,11 @@ from slideconcord.training.augment.appearance import (
     blur,
 )
 from slideconcord.training.augment.chain import APPEARANCES, GEOMETRIES, make_augment
+from slideconcord.training.augment.fitting import fit
 from slideconcord.training.augment.geometry import Crop, Flip, FlipUpsideDown, QuarterTurn, Warp
 from slideconcord.training.augment.hsv import to_hsv, to_rgb
 from slideconcord.training.augment.random import Draws
+from training.stained_tiles import tile_set
 
 SIDE = 64
 
@@ -211,7 +213,7 @@ def test_brightness_and_contrast_are_linear_within_their_range():
 @pytest.mark.parametrize("name", APPEARANCES)
 def test_appearances_stay_within_the_scale_and_move_nothing(name):
     images = torch.rand(6, 3, 24, 24, generator=torch.Generator().manual_seed(2)) * 255
-    seen = APPEARANCES[name]().seen(images, draws(6))
+    seen = fit(APPEARANCES[name](), tile_set(side=24)).seen(images, draws(6))
     assert seen.shape == images.shape
     assert seen.min() >= 0
     assert seen.max() <= 255
@@ -221,7 +223,7 @@ def test_appearances_stay_within_the_scale_and_move_nothing(name):
 @pytest.mark.parametrize("name", [*GEOMETRIES, *APPEARANCES])
 def test_what_happens_to_a_tile_depends_on_seed_and_place_alone(name):
     part = {name: {"size_px": 32}} if name == "crop" else name
-    augment = make_augment([part])
+    augment = make_augment([part]).fitted(tile_set(side=48))
     images = torch.rand(8, 3, 48, 48, generator=torch.Generator().manual_seed(3)) * 255
     masks = torch.arange(48).repeat(8, 48, 1)
     together, masks_together = augment(images, masks, draws(8))

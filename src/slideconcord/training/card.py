@@ -27,6 +27,7 @@ Research use only. Not a medical device: nothing here shows that it is fit for d
 {data[train_tiles]} tiles, and {data[val_tiles]} of other patients to check on; together from
 {data[patients]} patients, {data[slides]} slides and the scanners {scanners}.
 Pixels to learn from: {shares}.
+{measured}
 
 ## How good it is
 
@@ -61,6 +62,7 @@ def model_card(spec: ModelSpec, made: dict[str, Any]) -> str:
         data=data,
         scanners=", ".join(data["scanners"]),
         shares=", ".join(f"{name} {share:.1%}" for name, share in data["class_shares"].items()),
+        measured=_measured(data["measured"]),
         chosen=_CHOSEN[recipe["train"]["keep"]].format(step=scores["step"]),
         scores=scores,
         rows="\n".join(f"| {name} | {_percent(dice)} |" for name, dice in scores["dice"].items()),
@@ -68,6 +70,15 @@ def model_card(spec: ModelSpec, made: dict[str, Any]) -> str:
         versions=made["versions"],
         seed=recipe["seed"],
         fingerprint=data["fingerprint"][:12],
+    )
+
+
+def _measured(parts: dict[str, Any]) -> str:
+    """Say on which tiles augmentations measured colours."""
+    return "".join(
+        f"Augmentation {name} measured {facts['tiles']} tiles of the training split "
+        f"{facts['fitted_on'][:12]}, none of those checked on.\n"
+        for name, facts in parts.items()
     )
 
 

@@ -85,7 +85,8 @@ class Learning:
             255 * torch.tensor(value, device=fabric.device)[:, None, None]
             for value in (prepared.mean, prepared.std)
         )
-        self.learner = Learner(network, recipe.augmentation, recipe.losses, mean, std)
+        self.learner = Learner(network, prepared.augment, recipe.losses, mean, std)
+        self._objective = prepared.objective
         self._classes = prepared.source.classes
         rank, world = fabric.global_rank, fabric.world_size
         if recipe.train.batch < world:
@@ -204,7 +205,7 @@ class Learning:
         device = self.fabric.device
         draws = Draws(self._recipe.seed, part.places, device)
         moved = Batch(part.images.to(device), part.masks.to(device), draws)
-        return self._recipe.objective_settings.terms(self.learner, moved)
+        return self._objective.terms(self.learner, moved)
 
     def _checked(self, batch: int) -> Tensor:
         classes = len(self._classes)

@@ -16,6 +16,7 @@ from slideconcord.training.augment.appearance import (
     HueSaturationValue,
     Noise,
 )
+from slideconcord.training.augment.fitting import Fits, TrainingTiles, fit
 from slideconcord.training.augment.geometry import (
     Crop,
     Flip,
@@ -25,6 +26,7 @@ from slideconcord.training.augment.geometry import (
     Warp,
 )
 from slideconcord.training.augment.random import Draws
+from slideconcord.training.augment.randstainna import RandStainNA
 from slideconcord.training.settings import make_part
 
 GEOMETRIES: MappingProxyType[str, type[Geometry]] = MappingProxyType(
@@ -41,6 +43,7 @@ APPEARANCES: MappingProxyType[str, type[Appearance]] = MappingProxyType(
         "blur": Blur,
         "brightness_contrast": BrightnessContrast,
         "hsv": HueSaturationValue,
+        "randstainna": RandStainNA,
     }
 )
 """A style twin can be made by any of these."""
@@ -60,6 +63,21 @@ class Augment:
     ) -> None:
         self.geometries = tuple(geometries)
         self.appearances = tuple(appearances)
+
+    def side_px(self, tile_px: int) -> int:
+        """Return the side of what comes out of tiles of ``tile_px``."""
+        sides = [part.size_px for part in self.geometries if isinstance(part, Crop)]
+        return sides[-1] if sides else tile_px
+
+    def fitted(self, tiles: TrainingTiles) -> Augment:
+        """Return the chain whose parts know the colours of the training tiles."""
+        return Augment(self.geometries, [fit(part, tiles) for part in self.appearances])
+
+    def facts(self) -> dict[str, object]:
+        """Return what the parts measured, by part; nobody's name."""
+        return {
+            type(part).__name__: part.facts() for part in self.appearances if isinstance(part, Fits)
+        }
 
     def warp(self, images: Tensor, draws: Draws) -> Warp | None:
         """Draw where pixels come from, for image, mask and twin alike; None moves nothing."""

@@ -38,6 +38,12 @@ class Draws:
     def __len__(self) -> int:
         return len(self._each)
 
+    def at(self, tiles: Iterable[int]) -> Draws:
+        """Return what draws for some of the tiles: each goes on where its generator stands."""
+        some = Draws(0, (), self._device)
+        some._each = [self._each[tile] for tile in tiles]
+        return some
+
     def full(self, number: float) -> Tensor:
         """Return the same number for every tile; nothing is drawn."""
         return self._tensor([number] * len(self))
@@ -49,6 +55,19 @@ class Draws:
     def chance(self, p: float) -> Tensor:
         """Return True with probability ``p``, bool."""
         return self.uniform(0, 1) < p
+
+    def chosen(self, p: float) -> list[int]:
+        """Return the tiles that something of probability ``p`` befalls; nothing is copied."""
+        return [tile for tile, random in enumerate(self._each) if random.uniform(0, 1) < p]
+
+    def normal(self, *shape: int) -> Tensor:
+        """Return standard normal numbers (tile, *shape), float32, the same on every device.
+
+        For a few numbers a tile; `noise` is for whole images.
+        """
+        drawn = [random.standard_normal(shape) for random in self._each]
+        numbers = np.array(drawn, np.float32).reshape(len(self), *shape)
+        return torch.from_numpy(numbers).to(self._device)
 
     def integers(self, low: int, high: int) -> Tensor:
         """Return whole numbers from ``low`` to ``high``, both included, int64."""

@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.errors import ParameterError, TrainingError
+from slideconcord.provenance import fingerprint_json
+from slideconcord.training.augment.fitting import Fits, TrainingTiles, fit
 from slideconcord.training.data.balance import Order
 from slideconcord.training.data.split import split_tiles
 from slideconcord.training.data.tile import TileRecord, TileSource
 
 if TYPE_CHECKING:
+    from slideconcord.training.augment.chain import Augment
+    from slideconcord.training.objectives import MakesObjective
     from slideconcord.training.recipe import Recipe
 
 Colour = tuple[float, float, float]
@@ -35,6 +39,9 @@ class Prepared:
     """The order in which ``train`` is shown: gives places in ``train``."""
     mean: Colour
     std: Colour
+    augment: Augment
+    """Knows the colours of the tiles in ``train``, and of no others."""
+    objective: MakesObjective
 
     def facts(self) -> dict[str, object]:
         """Return what may be told of the data: numbers, classes and scanners, nobody's name."""
@@ -50,7 +57,13 @@ class Prepared:
             "scanners": sorted({record.scanner for record in used}),
             "groups": sorted({record.group for record in used if record.group}),
             "class_shares": _mean_shares([records[i] for i in self.train], self.source.classes),
+            "measured": self._measured(),
         }
+
+    def _measured(self) -> dict[str, object]:
+        objective = self.objective
+        own = objective.facts() if isinstance(objective, Fits) else {}
+        return {**self.augment.facts(), **own}
 
 
 def prepare(recipe: Recipe, readers: int = 4) -> Prepared:
@@ -74,7 +87,20 @@ def prepare(recipe: Recipe, readers: int = 4) -> Prepared:
     counts = recipe.balance.counts(learnt, source.classes, _seed(recipe.seed, _BALANCE_SEED))
     order = Order(counts, _seed(recipe.seed, _ORDER_SEED))
     mean, std = _colours(recipe, source, train, readers)
-    return Prepared(source, tuple(train), _chosen(val, recipe.train.check_tiles), order, mean, std)
+    tiles = _training_tiles(recipe, source, train)
+    return Prepared(
+        source, tuple(train), _chosen(val, recipe.train.check_tiles), order, mean, std,
+        recipe.augmentation.fitted(tiles), fit(recipe.objective_settings, tiles),
+    )  # fmt: skip
+
+
+def _training_tiles(recipe: Recipe, source: TileSource, train: Sequence[int]) -> TrainingTiles:
+    return TrainingTiles(
+        lambda k: source.read(train[k])[0],
+        len(train),
+        fingerprint_json({"data": source.fingerprint, "train": list(train)}),
+        recipe.augmentation.side_px(recipe.data.tile_px),
+    )
 
 
 def keeps(record: TileRecord, most_background: float) -> bool:
