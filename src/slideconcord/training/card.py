@@ -73,12 +73,12 @@ def model_card(spec: ModelSpec, made: dict[str, Any]) -> str:
     )
 
 
-def _measured(parts: dict[str, Any]) -> str:
+def _measured(parts: list[dict[str, Any]]) -> str:
     """Say on which tiles augmentations measured colours."""
     return "".join(
-        f"Augmentation {name} measured {facts['tiles']} tiles of the training split "
+        f"Augmentation {facts['name']} measured {facts['tiles']} tiles of the training split "
         f"{facts['fitted_on'][:12]}, none of those checked on.\n"
-        for name, facts in parts.items()
+        for facts in parts
     )
 
 

@@ -16,7 +16,8 @@ from slideconcord.training.augment.appearance import (
     HueSaturationValue,
     Noise,
 )
-from slideconcord.training.augment.fitting import Fits, TrainingTiles, fit
+from slideconcord.training.augment.fda import FourierDomainAdaptation
+from slideconcord.training.augment.fitting import Facts, Fits, TrainingTiles, fit
 from slideconcord.training.augment.geometry import (
     Crop,
     Flip,
@@ -44,6 +45,7 @@ APPEARANCES: MappingProxyType[str, type[Appearance]] = MappingProxyType(
         "brightness_contrast": BrightnessContrast,
         "hsv": HueSaturationValue,
         "randstainna": RandStainNA,
+        "fda": FourierDomainAdaptation,
     }
 )
 """A style twin can be made by any of these."""
@@ -73,11 +75,11 @@ class Augment:
         """Return the chain whose parts know the colours of the training tiles."""
         return Augment(self.geometries, [fit(part, tiles) for part in self.appearances])
 
-    def facts(self) -> dict[str, object]:
-        """Return what the parts measured, by part; nobody's name."""
-        return {
-            type(part).__name__: part.facts() for part in self.appearances if isinstance(part, Fits)
-        }
+    def facts(self) -> Facts:
+        """Return what the parts measured; nobody's name."""
+        return [
+            fact for part in self.appearances if isinstance(part, Fits) for fact in part.facts()
+        ]
 
     def warp(self, images: Tensor, draws: Draws) -> Warp | None:
         """Draw where pixels come from, for image, mask and twin alike; None moves nothing."""

@@ -18,6 +18,7 @@ from slideconcord.errors import MismatchError, ParameterError, TrainingError
 from slideconcord.training.data.tile import Rgb
 
 Part = TypeVar("Part")
+Facts = list[dict[str, Any]]
 _SHOWN = 12
 
 
@@ -63,8 +64,10 @@ class Fits(Protocol):
         """
         ...
 
-    def facts(self) -> dict[str, object]:
-        """Return what was measured, as plain values; nobody's name."""
+    def facts(self) -> Facts:
+        """Return what each measuring part found: its ``name``, how many ``tiles``, ``fitted_on``
+        which split, and more, as plain values; nobody's name.
+        """
         ...
 
 

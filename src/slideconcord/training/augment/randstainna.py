@@ -15,7 +15,7 @@ from torch import Tensor
 
 from slideconcord.errors import ParameterError
 from slideconcord.training.augment.colour import SPACES
-from slideconcord.training.augment.fitting import TrainingTiles, require_split, unfitted
+from slideconcord.training.augment.fitting import Facts, TrainingTiles, require_split, unfitted
 from slideconcord.training.augment.geometry import Chance
 from slideconcord.training.augment.random import Draws
 
@@ -83,8 +83,8 @@ class RandStainNA:
         require_split("The stain template of randstainna", self.template.fitted_on, tiles)
         return self
 
-    def facts(self) -> dict[str, object]:
-        return {} if self.template is None else asdict(self.template)
+    def facts(self) -> Facts:
+        return [] if self.template is None else [{"name": "randstainna", **asdict(self.template)}]
 
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         if self.template is None:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from slideconcord.errors import ParameterError, TrainingError
 from slideconcord.provenance import fingerprint_json
-from slideconcord.training.augment.fitting import Fits, TrainingTiles, fit
+from slideconcord.training.augment.fitting import Facts, Fits, TrainingTiles, fit
 from slideconcord.training.data.balance import Order
 from slideconcord.training.data.split import split_tiles
 from slideconcord.training.data.tile import TileRecord, TileSource
 
 if TYPE_CHECKING:
     from slideconcord.training.augment.chain import Augment
-    from slideconcord.training.objectives import MakesObjective
+    from slideconcord.training.learner import MakesObjective
     from slideconcord.training.recipe import Recipe
 
 Colour = tuple[float, float, float]
@@ -60,10 +60,10 @@ class Prepared:
             "measured": self._measured(),
         }
 
-    def _measured(self) -> dict[str, object]:
+    def _measured(self) -> Facts:
         objective = self.objective
-        own = objective.facts() if isinstance(objective, Fits) else {}
-        return {**self.augment.facts(), **own}
+        own = objective.facts() if isinstance(objective, Fits) else []
+        return [*self.augment.facts(), *own]
 
 
 def prepare(recipe: Recipe, readers: int = 4) -> Prepared:
