@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -15,12 +16,13 @@ from slideconcord.training.data.balance import (
     BalanceClasses,
     BalanceScanners,
     BalanceSlides,
+    MixScanners,
     Order,
     OversampleSlides,
 )
 from slideconcord.training.data.batches import Loader
 from slideconcord.training.data.labels import Labels
-from slideconcord.training.data.prepare import keeps, measure, padded, prepare
+from slideconcord.training.data.prepare import keeps, measure, padded, prepare, tiles_of
 from slideconcord.training.data.split import check_split, split_tiles
 from slideconcord.training.data.tile import IGNORE, Grid, shares_of
 from training.training_data import FOLDER_CLASSES, folder_recipe, record, tiny, write_folder
@@ -40,16 +42,16 @@ def two_scanners(patients: int, tiles: int = 3):
 @given(st.integers(2, 12), st.floats(0.05, 0.95), st.integers(0, 99))
 def test_no_patient_is_learnt_from_and_tested_on(patients, val_share, seed):
     records = two_scanners(patients)
-    train, val = split_tiles(records, val_share, seed)
+    train, val, _ = split_tiles(records, val_share, seed)
     assert sorted(train + val) == list(range(len(records)))
     assert not {records[i].patient for i in train} & {records[i].patient for i in val}
 
 
 def test_a_split_comes_as_near_as_whole_patients_allow_and_is_the_same_each_time():
     records = two_scanners(20)
-    train, val = split_tiles(records, 0.25, 1)
+    train, val, _ = split_tiles(records, 0.25, 1)
     assert len(val) == 30
-    assert (train, val) == split_tiles(records, 0.25, 1)
+    assert (train, val, []) == split_tiles(records, 0.25, 1)
     assert val != split_tiles(records, 0.25, 2)[1]
 
 
@@ -80,12 +82,43 @@ def test_a_split_is_named_for_all_or_for_none():
 def test_held_out_tiles_are_neither_learnt_from_nor_checked_on():
     splits = ["train", "val", "test"]
     records = [record(s, s, split=s) for s in splits]
-    assert split_tiles(records, 0.5, 0) == ([0], [1])
+    assert split_tiles(records, 0.5, 0) == ([0], [1], [2])
+
+
+@given(st.integers(3, 12), st.integers(3, 12), st.integers(0, 99))
+def test_test_patients_are_drawn_of_each_scanner_apart_and_stay_out_of_the_rest(a, b, seed):
+    records = [
+        record(f"{scanner}{p}{k}", f"{scanner}{p}", f"{scanner}{p}", scanner)
+        for scanner, patients in (("A", a), ("B", b))
+        for p in range(patients)
+        for k in range(2)
+    ]
+    parts = split_tiles(records, 1 / 6, seed, 1 / 6)
+    assert sorted(chain(*parts)) == list(range(len(records)))
+    patients = [{records[i].patient for i in part} for part in parts]
+    assert not (patients[0] & patients[1] | patients[0] & patients[2] | patients[1] & patients[2])
+    for scanner, count in (("A", a), ("B", b)):
+        of = [len({p for p in part if p.startswith(scanner)}) for part in patients]
+        assert all(n == 1 or abs(n - count / 6) <= 0.5 for n in of[1:])
+        assert min(of) > 0
 
 
 def test_one_patient_alone_cannot_be_split():
     with pytest.raises(TrainingError, match=r"nothing to check on: the tiles come from 1 patient"):
         split_tiles([record("a"), record("b")], 0.5, 0)
+
+
+def test_tiles_of_a_scanner_are_taken_alone_where_the_recipe_says_so():
+    recipe = tiny(data__source={"virtual": {"tissues": 6, "side_um": 384}}, data__test=0.2)
+    source = recipe.source.open(recipe.data.grid, recipe.labels)
+    parts = {split: tiles_of(recipe, source, split) for split in ("train", "val", "test")}
+    assert sorted(chain(*parts.values())) == list(range(len(source.records)))
+    one = tiny(data__source=recipe.data.source, data__test=0.2, data__scanners=["virtual-B"])
+    for split, tiles in parts.items():
+        of = [i for i in tiles if source.records[i].scanner == "virtual-B"]
+        assert tiles_of(one, source, split) == tiles_of(recipe, source, split, "virtual-B") == of
+    with pytest.raises(ParameterError, match=r"'virtual-C' is not known\. Did you mean 'virtual-"):
+        tiles_of(recipe, source, "test", "virtual-C")
 
 
 # --- balancing
@@ -148,6 +181,30 @@ def test_slides_and_scanners_can_be_balanced_by_tiles():
     by_scanner = BalanceScanners({"A": 1.0, "B": 0.5}).counts(records, (), 0)
     assert sum(by_scanner[:6]) == 6
     assert sum(by_scanner[6:]) == 3
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.sampled_from([0.1, 0.2, 0.3, 0.4, 0.5, 0.9]))
+def test_a_scanner_is_mixed_in_up_to_a_fraction_and_repeated_where_it_does_not_suffice(a, b, f):
+    records = [record(f"A{k}") for k in range(a)] + [record(f"B{k}", scanner="B") for k in range(b)]
+    counts = MixScanners("B", f).counts(records, (), 7)
+    wanted = round(a * f / (1 - f))
+    assert counts[:a].tolist() == [1] * a, "those of the source stay as they are"
+    assert sum(counts[a:]) == wanted
+    assert set(counts[a:]) <= {wanted // b, -(-wanted // b)}, "all once before any twice"
+
+
+def test_tiles_that_are_not_mixed_in_are_not_measured_either():
+    source = {"virtual": {"tissues": 4, "side_um": 384}}
+    mixed = tiny(
+        data__source=source, data__balance={"mix": {"scanner": "virtual-B", "fraction": 0}}
+    )
+    alone = tiny(data__source=source, data__scanners=["virtual-A"])
+    assert (prepare(mixed).train, prepare(mixed).mean) == (
+        prepare(alone).train,
+        prepare(alone).mean,
+    )
+    with pytest.raises(ParameterError, match="'virtual-C' cannot be mixed into other scanners: 0"):
+        prepare(tiny(data__balance={"mix": {"scanner": "virtual-C", "fraction": 0.5}}))
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=9).filter(any), st.integers(0, 99))
@@ -330,7 +387,7 @@ def test_ebhi_seg_is_split_by_its_own_column(real_data):
         classes={"background": ["0"], "epithelium": ["255"]},
     )
     source = recipe.source.open(recipe.data.grid, recipe.labels)
-    train, val = split_tiles(source.records, 0.2, 0)
+    train, val, _ = split_tiles(source.records, 0.2, 0)
     assert (len(train), len(val)) == (1339, 349)
     assert len({r.group for r in source.records}) == 6
     assert source.read(0)[0].shape == (224, 224, 3)
@@ -377,3 +434,24 @@ def test_the_folder_classes_are_two():
         "background",
         "square",
     )
+
+
+def test_pictures_are_shrunk_to_the_pixel_size_that_the_recipe_wants(tmp_path):
+    folder = write_folder(tmp_path / "data")
+    source = {"folder": {"path": str(folder), "picture_mpp": 1.0}}
+    recipe = tiny(data__source=source, classes=FOLDER_CLASSES, data__mpp=2.0, data__tile_px=32)
+    tiles = recipe.source.open(recipe.data.grid, recipe.labels)
+    plain = folder_recipe(folder).source.open(Grid(1.0, 64), recipe.labels)
+    for index in range(len(tiles.records)):
+        (rgb, mask), (fine, fine_mask) = tiles.read(index), plain.read(index)
+        assert (rgb.shape, mask.shape) == ((32, 32, 3), (32, 32))
+        means = fine.reshape(32, 2, 32, 2, 3).mean((1, 3))
+        assert np.abs(rgb - means).max() <= 1
+        votes = fine_mask.reshape(32, 2, 32, 2).mean((1, 3))
+        assert np.array_equal(mask, votes > 0.5), "the lower label where both are as frequent"
+        assert tiles.records[index].shares == shares_of(mask, 2)
+    assert tiles.fingerprint != plain.fingerprint
+    with pytest.raises(ParameterError, match=r"no whole number of times finer than data\.mpp 2"):
+        tiny(
+            data__source={"folder": {"path": "x", "picture_mpp": 0.75}}, data__mpp=2.0
+        ).source.open(recipe.data.grid, recipe.labels)

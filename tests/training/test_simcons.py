@@ -17,6 +17,7 @@ from slideconcord.training.objectives import Supervised
 from slideconcord.training.options import TrainOptions
 from slideconcord.training.run import train
 from slideconcord.training.simcons import SimCons, soft_dice_loss
+from training.stained_tiles import tile_set
 from training.training_data import tiny
 
 NOTHING = {"brightness_contrast": {"brightness": 0, "contrast": 0}}
@@ -118,6 +119,15 @@ def test_item_18_a_network_that_always_says_the_same_is_consistent_and_wrong():
     terms = SimCons((DARKER,)).terms(learner(always_the_last_class), batch())
     assert float(terms["consistency"]) == pytest.approx(0, abs=1e-6)
     assert float(terms["dice"]) > 0.6
+
+
+def test_a_style_that_measures_colours_measures_those_that_are_learnt_from():
+    style = SimCons(("randstainna",))
+    ready = style.fitted(tile_set(side=24))
+    assert ready.facts()["RandStainNA"]["fitted_on"] == tile_set(side=24).fingerprint
+    assert ready.terms(learner(Looks()), batch())["consistency"] > 0
+    with pytest.raises(ParameterError, match="knows no stains yet"):
+        style.terms(learner(Looks()), batch())
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,21 @@
-"""Commands about models: models list, models info, models import."""
+"""Commands about models: models list, models info, models import, models sensitivity."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from slideconcord.cli import show
-from slideconcord.cli.options import Json
+from slideconcord.cli.options import Json, Out, Overwrite
+from slideconcord.cli.results import refuse_existing
+from slideconcord.errors import ParameterError
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.spec import ModelSpec
 
-app = typer.Typer(name="models", help="List, show and import models.", no_args_is_help=True)
+app = typer.Typer(name="models", help="List, show, import and test models.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -89,6 +91,62 @@ def import_command(
     else:
         show.text(f"{imported.name} {imported.version} is in {folder}")
         show.text(f"licence: {imported.licence}")
+
+
+@app.command("sensitivity")
+def sensitivity_command(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A name from models list, or a folder.")
+    ],
+    out: Out,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Where the data lie: a manifest of slides, or a folder."),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RECIPE",
+            help="What the data and their classes are (default: the recipe beside the model).",
+        ),
+    ] = None,
+    split: Annotated[
+        Literal["train", "val", "test"], typer.Option(help="Which tiles of the data.")
+    ] = "val",
+    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, mps.")] = "auto",
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """See what a change of scanner does to a model: accuracy and agreement on virtual scanners.
+
+    Each tile is shown as five virtual scanners would show it. The result is Dice with the reference
+    by scanner, and Dice between the answers for each pair of scanners.
+    """
+    from slideconcord.segmentation.model import load_model
+    from slideconcord.segmentation.model_files import model_folder
+    from slideconcord.training.data.prepare import tiles_of
+    from slideconcord.training.folder import RECIPE
+    from slideconcord.training.recipe import read_recipe
+    from slideconcord.training.sensitivity import sensitivity_steps
+
+    refuse_existing(out / "sensitivity.json", overwrite=overwrite)
+    beside = model_folder(model).parent / RECIPE
+    if recipe is None and not beside.is_file():
+        raise ParameterError(
+            f"No recipe lies beside the model {model}: name the one that says what the data and "
+            "their classes are (--recipe)."
+        )
+    chosen = read_recipe(recipe or beside, data=data)
+    source = chosen.source.open(chosen.data.grid, chosen.labels)
+    tiles = tiles_of(chosen, source, split)
+    steps = sensitivity_steps(load_model(model, device), source, tiles)
+    result = show.finish(model, steps)
+    result.write(out)
+    summary = result.summary()
+    if json:
+        show.as_json({**summary, "folder": out})
+    else:
+        show.facts(summary)
 
 
 def _described(checkpoint: Path, spec: Path | None, fields: dict[str, str]) -> ModelSpec:

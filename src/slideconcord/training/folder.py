@@ -55,10 +55,7 @@ class RunFolder:
     ) -> None:
         self.path = path
         self._facts = {"key": key, **made_from}
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{path} cannot be made: {error.strerror}.", path) from error
+        make_folder(path)
         self._lock = FolderLock(path)
         try:
             self._claim(overwrite)
@@ -109,6 +106,20 @@ class RunFolder:
             (self.path / name).unlink(missing_ok=True)
         shutil.rmtree(self.path / MODEL, ignore_errors=True)
         self.record(finished=False)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those it lies in, unless they are there.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be made: {error.strerror}.", path) from error
 
 
 def _read_run(folder: Path) -> dict[str, Any]:

@@ -47,6 +47,10 @@ class DataSettings:
     overlap_px: Annotated[int, Field(ge=0)] = 0
     val: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the tiles to check on, where the data do not say which."""
+    test: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the tiles to keep for testing, likewise."""
+    scanners: tuple[str, ...] = ()
+    """Only tiles of these scanners are learnt from and checked on; of all when empty."""
     ignore: tuple[str, ...] = ()
     """Labels that are not learnt from."""
     most_background: Share = 1.0

@@ -37,7 +37,7 @@ def read_settings(kind: type[Settings], values: Any, where: str) -> Settings:
     """
     if not isinstance(values, Mapping):
         raise ParameterError(f"{where} must hold keys and values, not {values!r}.")
-    known: dict[str, Field[Any]] = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    known: dict[str, Field[Any]] = {f.name: f for f in fields(kind) if f.init}  # type: ignore[arg-type]
     for key in values:
         if key not in known:
             raise unknown(f"{where}: the key", key, known)

@@ -5,8 +5,7 @@ Source: SCORPION (Ryu et al. 2025, arXiv 2507.20907), section 3 and equation 1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from slideconcord.errors import ParameterError
 from slideconcord.training.augment.chain import Augment, make_augment
+from slideconcord.training.augment.fitting import TrainingTiles
 from slideconcord.training.learner import Batch, Learner
 
 TERM = "consistency"
@@ -60,15 +60,23 @@ class SimCons:
     form: Literal["plain", "squared"] = "plain"
     """What the Dice loss divides by; plain sums as in the supervised loss."""
 
+    _chain: Any = field(init=False, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         if not self.style:
             raise ParameterError("style names no appearance: the twin would be x itself")
-        if self.chain.geometries:
+        self._keep(make_augment(self.style, "objective.simcons.style"))
+        if self._chain.geometries:
             raise ParameterError("style moves pixels: only appearances can make a twin")
 
-    @cached_property
-    def chain(self) -> Augment:
-        return make_augment(self.style, "objective.simcons.style")
+    def fitted(self, tiles: TrainingTiles) -> SimCons:
+        """Return the objective whose appearances know the colours of the training tiles."""
+        made = replace(self)
+        made._keep(self._chain.fitted(tiles))
+        return made
+
+    def facts(self) -> dict[str, object]:
+        return self._chain.facts()
 
     @property
     def added_terms(self) -> tuple[str, ...]:
@@ -76,11 +84,14 @@ class SimCons:
 
     def terms(self, learner: Learner, batch: Batch) -> dict[str, Tensor]:
         images, masks = learner.augment(batch.images.float(), batch.masks, batch.draws)
-        twins = self.chain.seen(images, batch.draws)
+        twins = self._chain.seen(images, batch.draws)
         # One pass: with several devices a network may be called once between two steps.
         logits, of_twins = learner.logits(torch.cat([images, twins])).float().chunk(2)
         terms = learner.supervised(logits, masks)
         return self._with_consistency(terms, logits, of_twins)
+
+    def _keep(self, chain: Augment) -> None:
+        object.__setattr__(self, "_chain", chain)
 
     def _with_consistency(
         self, terms: dict[str, Tensor], logits: Tensor, of_twins: Tensor

@@ -1,8 +1,8 @@
 """How often each tile is shown: balancing by repeating the rare, never by leaving out the common.
 
-All four ways are one: tiles fall into strata, units (slides or tiles) of rarer strata are chosen
-again and again, at random and such that none is chosen n + 1 times before all are n times (the
-pan-cancer paper, *Dataset balancing*), until the strata stand in the wanted ratio.
+All ways but the last are one: tiles fall into strata, units (slides or tiles) of rarer strata are
+chosen again and again, at random and such that none is chosen n + 1 times before all are n times
+(the pan-cancer paper, *Dataset balancing*), until the strata stand in the wanted ratio.
 """
 
 from __future__ import annotations
@@ -137,7 +137,41 @@ class BalanceScanners:
         return repeated(records, lambda r: r.scanner, lambda r: r.name, self.ratio, seed)
 
 
-Balance = EveryTile | BalanceSlides | BalanceClasses | OversampleSlides | BalanceScanners
+@dataclass(frozen=True)
+class MixScanners:
+    """Tiles of one scanner moved in among all others until they are a fraction of what is shown.
+
+    The mixing of the scanner-shift paper (appendix A.1): the others stay as they are, tiles of
+    ``scanner`` are drawn at random, and repeated where they do not suffice; the rest of them is
+    left out.
+    """
+
+    scanner: str
+    fraction: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fraction < 1:
+            raise ParameterError(f"fraction {self.fraction:g} is out of range: give 0 to below 1")
+
+    def counts(self, records: Sequence[TileRecord], classes: Sequence[str], seed: int) -> Counts:
+        guests = [i for i, record in enumerate(records) if record.scanner == self.scanner]
+        hosts = len(records) - len(guests)
+        if not guests or not hosts:
+            raise ParameterError(
+                f"data.balance: {self.scanner!r} cannot be mixed into other scanners: "
+                f"{len(guests)} of {len(records)} tiles are of it."
+            )
+        wanted = round(hosts * self.fraction / (1 - self.fraction))
+        whole, rest = divmod(wanted, len(guests))
+        counts: Counts = np.ones(len(records), np.int64)
+        counts[guests] = whole
+        counts[np.random.default_rng(seed).permutation(guests)[:rest]] += 1
+        return counts
+
+
+Balance = (
+    EveryTile | BalanceSlides | BalanceClasses | OversampleSlides | BalanceScanners | MixScanners
+)
 BALANCES: MappingProxyType[str, type[Balance]] = MappingProxyType(
     {
         "none": EveryTile,
@@ -145,6 +179,7 @@ BALANCES: MappingProxyType[str, type[Balance]] = MappingProxyType(
         "classes": BalanceClasses,
         "slide-oversampling": OversampleSlides,
         "scanners": BalanceScanners,
+        "mix": MixScanners,
     }
 )
 

@@ -38,6 +38,8 @@ class FolderData:
     masks: str = "mask"
     group_column: str = "group"
     """Which column of the index holds the group."""
+    picture_mpp: float | None = None
+    """Pixel size of the pictures, µm, when they are to be shrunk to data.mpp by a whole factor."""
 
     def open(self, grid: Grid, labels: Labels) -> FolderTiles:
         """Read the index and every mask, and refuse what does not fit together.
@@ -49,6 +51,12 @@ class FolderData:
         """
         if not self.path:
             raise ParameterError("data.source: give the folder of the data (--data FOLDER).")
+        factor = grid.mpp / (self.picture_mpp or grid.mpp)
+        if round(factor) < 1 or abs(factor - round(factor)) > 1e-6:
+            raise ParameterError(
+                f"data.source: pictures of {self.picture_mpp:g} µm a pixel are no whole number of "
+                f"times finer than data.mpp {grid.mpp:g}: change data.mpp."
+            )
         return FolderTiles(self, grid, labels)
 
 
@@ -67,6 +75,7 @@ class FolderTiles:
 
     def __init__(self, data: FolderData, grid: Grid, labels: Labels) -> None:
         self._folder, self._grid, self._labels = Path(data.path), grid, labels
+        self._factor = round(grid.mpp / (data.picture_mpp or grid.mpp))
         columns = tuple(data.group_column if c == "group" else c for c in _OPTIONAL)
         rows = read_index(self._folder / INDEX, ("name", "patient"), columns)
         names = [row["name"] for row in rows]
@@ -101,12 +110,15 @@ class FolderTiles:
 
     @cached_property
     def fingerprint(self) -> str:
+        shrunk = {} if self._factor == 1 else {"shrunk": self._factor}
         files = [[fingerprint_file(path) for path in pair] for pair in self._files]
-        return fingerprint_json({"folder": 1, "files": files, "labels": str(self._labels)})
+        return fingerprint_json(
+            {"folder": 1, "files": files, "labels": str(self._labels), **shrunk}
+        )
 
     def read(self, index: int) -> tuple[Rgb, Mask]:
         image, mask = self._files[index]
-        rgb, labels = _pixels(image, "RGB"), self._mask(mask)
+        rgb, labels = _pixels(image, "RGB", self._factor), self._mask(mask)
         if rgb.shape[:2] != labels.shape:
             raise TrainingError(
                 f"{image.name} has {_size(rgb)} px, its mask {_size(labels)}: "
@@ -131,7 +143,7 @@ class FolderTiles:
     def _shares(self, files: tuple[Path, Path]) -> tuple[float, ...]:
         image, mask = files
         with _opened(image) as picture:
-            size = picture.height, picture.width
+            size = -(-picture.height // self._factor), -(-picture.width // self._factor)
         labels = self._mask(mask)
         if labels.shape != size:
             raise TrainingError(
@@ -156,7 +168,8 @@ class FolderTiles:
                     [path.stem],
                 )
             values = _array(picture.convert("L") if picture.mode == "1" else picture, path)
-        return self._labels.translated(values, f"The mask {path.name}")
+        labels = self._labels.translated(values, f"The mask {path.name}")
+        return _shrunk(labels, self._factor)
 
 
 def _opened(path: Path) -> Image.Image:
@@ -166,16 +179,33 @@ def _opened(path: Path) -> Image.Image:
         raise TrainingError(f"{path} cannot be read as a picture: {error}.", [path.stem]) from error
 
 
-def _pixels(path: Path, mode: str) -> Rgb:
+def _pixels(path: Path, mode: str, factor: int = 1) -> Rgb:
     with _opened(path) as picture:
-        return _array(picture.convert(mode), path)
+        try:
+            return _array(picture.convert(mode).reduce(factor), path)
+        except OSError as error:
+            raise _damaged(path, error) from error
+
+
+def _shrunk(labels: Mask, factor: int) -> Mask:
+    """Return the mask with each block of pixels as one: its most frequent label, or the lowest."""
+    if factor == 1:
+        return labels
+    present = np.unique(labels)
+    shares = [np.asarray(Image.fromarray(np.where(labels == label, 255, 0).astype(np.uint8))
+                         .reduce(factor)) for label in present]  # fmt: skip
+    return present[np.argmax(shares, 0)]
+
+
+def _damaged(path: Path, error: Exception) -> TrainingError:
+    return TrainingError(f"{path} is damaged: {error}.", [path.stem])
 
 
 def _array(picture: Image.Image, path: Path) -> Rgb:
     try:
         return np.asarray(picture, np.uint8)
     except (OSError, ValueError) as error:
-        raise TrainingError(f"{path} is damaged: {error}.", [path.stem]) from error
+        raise _damaged(path, error) from error
 
 
 def _size(pixels: Rgb) -> str:

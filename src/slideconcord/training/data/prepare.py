@@ -14,8 +14,9 @@ from slideconcord.errors import ParameterError, TrainingError
 from slideconcord.provenance import fingerprint_json
 from slideconcord.training.augment.fitting import Facts, Fits, TrainingTiles, fit
 from slideconcord.training.data.balance import Order
-from slideconcord.training.data.split import split_tiles
+from slideconcord.training.data.split import TEST, TRAIN, VAL, split_tiles
 from slideconcord.training.data.tile import TileRecord, TileSource
+from slideconcord.training.settings import unknown
 
 if TYPE_CHECKING:
     from slideconcord.training.augment.chain import Augment
@@ -80,11 +81,13 @@ def prepare(recipe: Recipe, readers: int = 4) -> Prepared:
     """
     source = recipe.source.open(recipe.data.grid, recipe.labels)
     records = source.records
-    train, val = split_tiles(records, recipe.data.val, _seed(recipe.seed, _DATA_SEED))
+    train, val = (tiles_of(recipe, source, which) for which in (TRAIN, VAL))
     train = [i for i in train if keeps(records[i], recipe.data.most_background)]
     _refuse_one_class([records[i] for i in train], source.classes)
     learnt = [records[i] for i in train]
     counts = recipe.balance.counts(learnt, source.classes, _seed(recipe.seed, _BALANCE_SEED))
+    # What is never shown must not be measured either.
+    train, counts = [i for i, n in zip(train, counts, strict=True) if n], counts[counts > 0]
     order = Order(counts, _seed(recipe.seed, _ORDER_SEED))
     mean, std = _colours(recipe, source, train, readers)
     tiles = _training_tiles(recipe, source, train)
@@ -101,6 +104,42 @@ def _training_tiles(recipe: Recipe, source: TileSource, train: Sequence[int]) ->
         fingerprint_json({"data": source.fingerprint, "train": list(train)}),
         recipe.augmentation.side_px(recipe.data.tile_px),
     )
+
+
+def tiles_of(recipe: Recipe, source: TileSource, split: str, scanner: str = "") -> list[int]:
+    """Return the tiles of a source that are in a split: "train", "val" or "test".
+
+    Parameters
+    ----------
+    recipe, source
+        The recipe, and its data as opened.
+    split
+        Which.
+    scanner
+        Only tiles of this one; when empty, of ``data.scanners``.
+
+    Raises
+    ------
+    TrainingError
+        When there are none.
+    MismatchError
+        When a patient or slide would be in two splits.
+    ParameterError
+        When no tile is of such a scanner.
+    """
+    data, records = recipe.data, source.records
+    parts = split_tiles(records, data.val, _seed(recipe.seed, _DATA_SEED), data.test)
+    wanted = (scanner,) if scanner else data.scanners
+    known = sorted({record.scanner for record in records})
+    for name in wanted:
+        if name not in known:
+            raise unknown("data.scanners:", name, known)
+    tiles = dict(zip((TRAIN, VAL, TEST), parts, strict=True))[split]
+    found = [i for i in tiles if not wanted or records[i].scanner in wanted]
+    if not found:
+        of = f" of {', '.join(wanted)}" if wanted else ""
+        raise TrainingError(f"No tile{of} is in the split {split}: give more patients.")
+    return found
 
 
 def keeps(record: TileRecord, most_background: float) -> bool:

@@ -10,17 +10,18 @@ import numpy as np
 from slideconcord.errors import MismatchError, TrainingError
 from slideconcord.training.data.tile import TileRecord
 
-TRAIN, VAL = "train", "val"
+TRAIN, VAL, TEST = "train", "val", "test"
 _MOST_NAMED = 3
 
 
 def split_tiles(
-    records: Sequence[TileRecord], val_share: float, seed: int
-) -> tuple[list[int], list[int]]:
-    """Return the indices of the tiles to learn from, and of those to check on.
+    records: Sequence[TileRecord], val_share: float, seed: int, test_share: float = 0.0
+) -> tuple[list[int], list[int], list[int]]:
+    """Return the indices of the tiles to learn from, to check on, and to test on.
 
     Where the records name their split they are followed; else patients are drawn at random, all
-    their slides and scans with them, until about ``val_share`` of the tiles is for checking.
+    their slides and scans with them, until about ``val_share`` of the tiles is for checking. Where
+    ``test_share`` is above 0 the patients of each scanner (or set of scanners) are drawn apart.
 
     Raises
     ------
@@ -28,7 +29,7 @@ def split_tiles(
         When a patient or slide is in two splits, a slide belongs to two patients, or only some
         tiles name their split.
     TrainingError
-        When one of both would be empty.
+        When one of the first two would be empty.
     """
     _refuse_two(records, "slide", "patient", "belongs to the patients")
     named = [bool(record.split) for record in records]
@@ -37,18 +38,23 @@ def split_tiles(
         raise MismatchError(
             f"Some tiles name their split, but {missing} does not: name it for all or for none."
         )
-    splits = [record.split for record in records] if any(named) else None
-    if splits is None:
+    if any(named):
+        splits = [record.split for record in records]
+    elif test_share:
+        splits = _drawn_by_scanner(records, val_share, test_share, seed)
+    else:
         splits = _drawn([record.patient for record in records], val_share, seed)
     check_split(records, splits)
-    train, val = ([i for i, split in enumerate(splits) if split == which] for which in (TRAIN, VAL))
+    train, val, test = (
+        [i for i, split in enumerate(splits) if split == which] for which in (TRAIN, VAL, TEST)
+    )
     if not train or not val:
         raise TrainingError(
             f"There is nothing to {'check on' if train else 'learn from'}: the tiles come from "
             f"{len({record.patient for record in records})} patient(s). "
             "Give more patients, or mark train and val in the column split."
         )
-    return train, val
+    return train, val, test
 
 
 def check_split(records: Sequence[TileRecord], splits: Sequence[str]) -> None:
@@ -100,3 +106,26 @@ def _drawn(patients: Sequence[str], val_share: float, seed: int) -> list[str]:
             taken += int(counts[k])
             chosen.add(str(names[k]))
     return [VAL if patient in chosen else TRAIN for patient in patients]
+
+
+def _drawn_by_scanner(
+    records: Sequence[TileRecord], val_share: float, test_share: float, seed: int
+) -> list[str]:
+    """Return a split for each tile: for the patients of each set of scanners, test, then val."""
+    scanners: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        scanners[record.patient].add(record.scanner)
+    splits = [TRAIN] * len(records)
+    for stratum in sorted({tuple(sorted(names)) for names in scanners.values()}):
+        left = [i for i, r in enumerate(records) if tuple(sorted(scanners[r.patient])) == stratum]
+        whole = len(left)
+        for which, share, purpose in ((TEST, test_share, 1), (VAL, val_share, 0)):
+            if len({records[i].patient for i in left}) < 2:
+                break
+            drawn = _drawn([records[i].patient for i in left], share * whole / len(left),
+                           seed + purpose)  # fmt: skip
+            for i, split in zip(left, drawn, strict=True):
+                if split == VAL:
+                    splits[i] = which
+            left = [i for i in left if splits[i] == TRAIN]
+    return splits

@@ -1,0 +1,242 @@
+"""What a change of scanner does to a model's answers: accuracy and agreement on virtual scanners.
+
+Every tile is looked at as it is and as each virtual scanner would show it (`samples.rescan`). The
+protocol is section 2.3 of SCORPION (Ryu et al. 2025, arXiv 2507.20907): Dice of the predictions for
+each pair of scanners, their mean and the worst pair. Agreement is never told without accuracy: a
+model that always says the same agrees with itself perfectly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slideconcord.comparison.tables import Table, write_json
+from slideconcord.errors import MismatchError
+from slideconcord.provenance import fingerprint_json, record
+from slideconcord.samples.presets import FIVE_SCANNERS
+from slideconcord.samples.rescan import rescan
+from slideconcord.training.data.tile import IGNORE
+from slideconcord.training.folder import make_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from slideconcord.samples.scanner import VirtualScanner
+    from slideconcord.segmentation.model import Model
+    from slideconcord.training.data.tile import Mask, Rgb, TileSource
+
+Overlaps = NDArray[np.int64]
+AS_IT_IS, REFERENCE = "as it is", "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class TilesDone:
+    """So many tiles are done."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How a model answered to the same tiles by several scanners."""
+
+    classes: tuple[str, ...]
+    scanners: tuple[str, ...]
+    groups: tuple[str, ...]
+    """Of each tile, such as the diagnosis; empty where there is none."""
+    overlaps: Overlaps
+    """(tile, class, look, look): pixels that both looks call the class; on the diagonal its size.
+    Looks are the tile as it is, the scanners, and last the reference."""
+    provenance: Mapping[str, Any]
+
+    @property
+    def looks(self) -> tuple[str, ...]:
+        return (AS_IT_IS, *self.scanners, REFERENCE)
+
+    def tile_dice(self, first: str, second: str, class_name: str = "") -> NDArray[np.float64]:
+        """Return the Dice of each tile (tile,); NaN where neither look has the class.
+
+        The class is the last one unless named.
+        """
+        shared, sizes = self._counts(first, second, class_name)
+        return _ratio(2 * shared, sizes)
+
+    def dice(self, first: str, second: str, class_name: str = "") -> float:
+        """Return the mean of `tile_dice` over the tiles where it is defined."""
+        return _mean(self.tile_dice(first, second, class_name))
+
+    def accuracy(self) -> Table:
+        """Return a row for each look, class and group: Dice and IoU with the reference."""
+        return Table.of(
+            {
+                "look": look,
+                "class": class_name,
+                "group": group or "all",
+                **self._scores(look, REFERENCE, class_name, group),
+            }
+            for look in self.looks[:-1]
+            for class_name in self.classes
+            for group in ("", *sorted({name for name in self.groups if name}))
+        )
+
+    def pairs(self) -> Table:
+        """Return a row for each pair of scanners and class: Dice between the predictions."""
+        return Table.of(
+            {
+                "first": first,
+                "second": second,
+                "class": class_name,
+                **self._scores(first, second, class_name),
+            }
+            for first, second in combinations(self.scanners, 2)
+            for class_name in self.classes
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """Return, for the last class, accuracy, mean over the pairs, and the worst pair by name."""
+        accuracy = {look: self.dice(look, REFERENCE) for look in self.looks[:-1]}
+        of_scanners = {name: accuracy[name] for name in self.scanners}
+        pairs = {pair: self.dice(*pair) for pair in combinations(self.scanners, 2)}
+        # NaN last: a pair of which neither finds anything says nothing.
+        worst = min(pairs, key=lambda pair: (np.isnan(pairs[pair]), pairs[pair]))
+        return {
+            "class": self.classes[-1],
+            "tiles": len(self.overlaps),
+            "accuracy": accuracy[AS_IT_IS],
+            "accuracy_scanners": _mean(np.array(list(of_scanners.values()))),
+            "worst_scanner": min(of_scanners, key=lambda name: of_scanners[name]),
+            "worst_scanner_accuracy": min(of_scanners.values()),
+            "mean_pair": _mean(np.array(list(pairs.values()))),
+            "worst_pair": list(worst),
+            "worst_pair_dice": pairs[worst],
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write accuracy.csv, pairs.csv and sensitivity.json into a folder.
+
+        Raises
+        ------
+        OutputError
+            When it cannot be written.
+        """
+        make_folder(folder)
+        self.accuracy().write_csv(folder / "accuracy.csv")
+        self.pairs().write_csv(folder / "pairs.csv")
+        write_json(record(**self.provenance, summary=self.summary()), folder / "sensitivity.json")
+
+    def _counts(
+        self, first: str, second: str, class_name: str, group: str = ""
+    ) -> tuple[Overlaps, Overlaps]:
+        """Return (tile,) the pixels that both call the class, and the sum of both sizes."""
+        number = self.classes.index(class_name) if class_name else -1
+        a, b = self.looks.index(first), self.looks.index(second)
+        chosen = [i for i, name in enumerate(self.groups) if group in ("", name)]
+        of = self.overlaps[chosen, number]
+        return of[:, a, b], of[:, a, a] + of[:, b, b]
+
+    def _scores(
+        self, first: str, second: str, class_name: str, group: str = ""
+    ) -> dict[str, float | int]:
+        shared, sizes = self._counts(first, second, class_name, group)
+        dice = _ratio(2 * shared, sizes)
+        total, both = shared.sum(), sizes.sum()
+        return {
+            "dice": _mean(dice),
+            "iou": _mean(_ratio(shared, sizes - shared)),
+            "pooled_dice": float(_ratio(2 * total, both)),
+            "tiles": int(np.isfinite(dice).sum()),
+        }
+
+
+def measure_sensitivity(
+    model: Model, source: TileSource, tiles: Sequence[int],
+    scanners: Mapping[str, VirtualScanner] = FIVE_SCANNERS,
+) -> Sensitivity:  # fmt: skip
+    """Let a model segment tiles as several virtual scanners show them.
+
+    Parameters and errors as of `sensitivity_steps`.
+    """
+    steps = sensitivity_steps(model, source, tiles, scanners)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Sensitivity = end.value
+            return result
+
+
+def sensitivity_steps(
+    model: Model, source: TileSource, tiles: Sequence[int],
+    scanners: Mapping[str, VirtualScanner] = FIVE_SCANNERS,
+) -> Generator[TilesDone, None, Sensitivity]:  # fmt: skip
+    """Do what `measure_sensitivity` does; yield after each tile.
+
+    Parameters
+    ----------
+    model
+        Its tiles may have any size: no tile is cut.
+    source
+        The data.
+    tiles
+        Which of them, such as those to check on.
+    scanners
+        By name; two or more.
+
+    Raises
+    ------
+    MismatchError
+        When the model's classes are not those of the data.
+    """
+    if model.spec.classes != source.classes:
+        raise MismatchError(
+            f"The model {model.name} tells apart {', '.join(model.spec.classes)}, the data "
+            f"{', '.join(source.classes)}: give the recipe that the model was trained with."
+        )
+    found = []
+    for done, tile in enumerate(tiles, 1):
+        rgb, mask = source.read(tile)
+        looks = [rgb, *(rescan(rgb, s, model.spec.mpp, tile) for s in scanners.values())]
+        found.append(_overlaps(answers(model, looks), mask, len(source.classes)))
+        yield TilesDone(done, len(tiles))
+    return Sensitivity(
+        source.classes,
+        tuple(scanners),
+        tuple(source.records[tile].group for tile in tiles),
+        np.stack(found),
+        {
+            "model": {"name": model.name, "hash": model.hash},
+            "data": fingerprint_json({"data": source.fingerprint, "tiles": list(map(int, tiles))}),
+            "scanners": {name: repr(scanner) for name, scanner in scanners.items()},
+        },
+    )
+
+
+def answers(model: Model, looks: Iterable[Rgb]) -> Mask:
+    """Return the class of every pixel (look, y, x) of images of one size, the likeliest one."""
+    scores = model.predict_batch(np.stack(list(looks)))
+    return scores.argmax(1).astype(np.uint8)
+
+
+def _overlaps(found: Mask, mask: Mask, classes: int) -> Overlaps:
+    """Return (class, look, look) pixels that two looks call the class; the last is the mask."""
+    counted = mask != IGNORE
+    labels = np.concatenate([found, mask[None]])[:, counted]
+    of_class = [(labels == number).astype(np.float64) for number in range(classes)]
+    return np.stack([each @ each.T for each in of_class]).round().astype(np.int64)
+
+
+def _ratio(above: Any, below: Any) -> Any:
+    with np.errstate(invalid="ignore"):
+        return np.where(np.asarray(below) > 0, np.asarray(above) / np.maximum(below, 1), np.nan)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    kept = values[np.isfinite(values)]
+    return float(kept.mean()) if len(kept) else float("nan")

@@ -1,0 +1,73 @@
+"""The command models sensitivity: what it says, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from slideconcord.cli import main
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("segmentation_models_pytorch")
+pytest.importorskip("lightning_fabric")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return data, and a run's folder whose model has learnt nothing yet."""
+    from slideconcord.segmentation.model_files import save_model
+    from slideconcord.segmentation.networks import build
+    from slideconcord.training.data.prepare import prepare
+    from slideconcord.training.run import _spec
+    from slideconcord.yaml_files import write_yaml
+    from training.training_data import folder_recipe, write_folder
+
+    place = tmp_path_factory.mktemp("sensitivity")
+    recipe = folder_recipe(write_folder(place / "data"))
+    torch.manual_seed(0)
+    spec = _spec(recipe, prepare(recipe))
+    save_model(place / "run" / "model", spec, build(spec).state_dict())
+    (place / "run" / "recipe.yaml").write_text(write_yaml(recipe.to_json()))
+    return place / "data", place / "run"
+
+
+def run(capsys, *words):
+    status = main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def test_it_measures_the_tiles_checked_on_and_writes_tables(trained, capsys, tmp_path):
+    data, folder = trained
+    words = ("models", "sensitivity", folder / "model", "--data", data, "--device", "cpu")
+    status, out, _ = run(capsys, *words, "--out", tmp_path / "out", "--json")
+    assert status == 0
+    told = json.loads(out)
+    assert told["tiles"] == 2
+    assert len(told["worst_pair"]) == 2
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "accuracy.csv", "pairs.csv", "sensitivity.json"
+    }  # fmt: skip
+    status, _, err = run(capsys, *words, "--out", tmp_path / "out")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "--overwrite" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("no-such-model",), "no-such-model"),
+        (("MODEL", "--recipe", "pan-cancer-smal"), "Did you mean 'pan-cancer-small'"),
+        (("MODEL", "--recipe", "pan-cancer-small"), "the data background, other tissue, tumour"),
+        (("MODEL", "--split", "test"), "No tile is in the split test"),
+        (("MODEL",), "--data"),
+    ],
+)
+def test_wrong_input_is_one_line_that_helps(trained, capsys, tmp_path, words, message):
+    data, folder = trained
+    words = [folder / "model" if word == "MODEL" else word for word in words]
+    known = [] if words[1:] in ([], ["--recipe", "pan-cancer-small"]) else ["--data", data]
+    status, _, err = run(capsys, "models", "sensitivity", *words, *known, "--out", tmp_path / "o")
+    assert (status, err.count("\n")) == (2, 1)
+    assert message in err
