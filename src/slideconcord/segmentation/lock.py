@@ -5,21 +5,15 @@ The system drops the lock when its owner ends, however it ends, so none is ever 
 
 from __future__ import annotations
 
-import errno
-import logging
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from slideconcord.errors import OutputError
+from slideconcord.file_lock import lock
 
-_log = logging.getLogger(__name__)
 LOCK_NAME = "run.lock"
-_HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
-# Far behind the text, because Windows hides locked bytes from other readers.
-_LOCKED_BYTE = 1 << 20
 
 
 class FolderLock:
@@ -49,7 +43,7 @@ class FolderLock:
                 raise OutputError(
                     f"{folder} cannot be written: {error.strerror}. Choose another place.", folder
                 ) from error
-            if not _take(file):
+            if not lock(file):
                 owner = _owner(self.path)
                 file.close()
                 raise OutputError(
@@ -70,26 +64,6 @@ class FolderLock:
             return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
         except FileNotFoundError:
             return False
-
-
-def _take(file: BinaryIO) -> bool:
-    """Lock the file; False when another open file has it locked."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            file.seek(_LOCKED_BYTE)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in _HELD:
-            return False
-        # Some network file systems have no locks at all; refusing them helps nobody.
-        _log.warning("%s cannot be locked (%s): start no second run there", file.name, error)
-    return True
 
 
 def _owner(path: Path) -> str:
