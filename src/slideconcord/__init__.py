@@ -71,6 +71,8 @@ _HOME = {
     "Annotations": "annotations",
     "read_annotations": "annotations",
     "write_annotations": "annotations",
+    "Study": "annotations.studies",
+    "open_study": "annotations.studies",
     "Box": "geometry",
     "Mpp": "geometry",
     "SlideconcordError": "errors",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,22 @@ def read_yaml(path: Path, otherwise: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ParameterError(f"{path.name} {otherwise}.")
     return values
+
+
+def check_keys(values: Mapping[Any, Any], known: Iterable[str], where: str) -> None:
+    """Refuse a key that nobody knows.
+
+    Raises
+    ------
+    ParameterError
+        Naming the key, and the one that was probably meant.
+    """
+    names = list(known)
+    for key in values:
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, 1, 0.5)
+            ask = f"did you mean {near[0]}?" if near else f"it can have {', '.join(names)}."
+            raise ParameterError(f"{where} has the unknown key {key!r}: {ask}")
 
 
 def parse_value(text: str) -> Any:

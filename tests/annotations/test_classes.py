@@ -25,7 +25,7 @@ def test_a_colour_survives_its_text(colour):
 
 @pytest.mark.parametrize("text", ["red", "#12345", "#1234567", "#gg0000", "", 0xC80000, None])
 def test_what_is_no_colour_is_refused(text):
-    with pytest.raises(ParameterError, match='is no colour: write "#c80000"'):
+    with pytest.raises(ParameterError, match="is no colour: write #rrggbb, such as #c80000"):
         read_colour(text)
 
 

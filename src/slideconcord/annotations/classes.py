@@ -68,7 +68,7 @@ def read_colour(text: str) -> Colour:
         When it means none.
     """
     if not isinstance(text, str) or not _HEX.fullmatch(text):
-        raise ParameterError(f'{text!r} is no colour: write "#c80000", in quotation marks.')
+        raise ParameterError(f"{text!r} is no colour: write #rrggbb, such as #c80000.")
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
 
 

@@ -24,6 +24,7 @@ from slideconcord.cli import (
     postprocess,
     register,
     segment,
+    study,
     sweep,
     train,
 )
@@ -46,6 +47,7 @@ app.command()(postprocess.postprocess)
 app.command()(sweep.sweep)
 app.command()(register.register)
 app.add_typer(compare.app)
+app.add_typer(study.app)
 app.command()(train.train)
 app.command()(annotate.convert)
 app.command()(look.sample)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -14,7 +13,7 @@ from slideconcord.errors import ParameterError, SlideError, UnsupportedSlideErro
 from slideconcord.geometry import Mpp
 from slideconcord.segmentation.thresholds import Thresholds
 from slideconcord.segmentation.tuning import DESCRIBED, Tuning
-from slideconcord.yaml_files import read_yaml, write_yaml
+from slideconcord.yaml_files import check_keys, read_yaml, write_yaml
 
 CASE_NAME = "case.yaml"
 REGISTRATIONS = "registrations"
@@ -54,7 +53,7 @@ def read_case(path: str | os.PathLike[str]) -> Case:
     if path.is_dir():
         return read_case(path / CASE_NAME) if (path / CASE_NAME).exists() else _of_folder(path)
     values = read_yaml(path, "is no case: it needs at least the key scans")
-    _check_keys(values, _KEYS, path.name)
+    check_keys(values, _KEYS, path.name)
     scans = values.get("scans")
     if not isinstance(scans, list) or not scans:
         raise ParameterError(f"{path.name} names no scans: list them under the key scans.")
@@ -105,7 +104,7 @@ def _scan(facts: Any, number: int, path: Path) -> CaseScan:
     where = f"Scan {number} of {path.name}"
     if not isinstance(facts, Mapping):
         raise ParameterError(f"{where} is {facts!r}: give it the keys path and scanner.")
-    _check_keys(facts, _SCAN_KEYS, where)
+    check_keys(facts, _SCAN_KEYS, where)
     for key in ("path", "scanner"):
         if facts.get(key) in (None, ""):
             raise ParameterError(f"{where} has no {key}: give it the keys path and scanner.")
@@ -149,7 +148,7 @@ def _tuning(values: Any, path: Path) -> Tuning:
     where = f"The tuning in {path.name}"
     if not isinstance(values, Mapping):
         raise ParameterError(f"{where} is {values!r}: write tuning: {{low: 0.33, high: 0.9}}.")
-    _check_keys(values, (*(f.name for f in fields(Thresholds)), *DESCRIBED), where)
+    check_keys(values, (*(f.name for f in fields(Thresholds)), *DESCRIBED), where)
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ParameterError(f"{where} has {name}: {value!r}, which is no number.")
@@ -173,15 +172,6 @@ def _names(values: Any, path: Path) -> tuple[str, ...]:
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise ParameterError(f"{path.name}: write reference_classes: [Tumor].")
     return tuple(map(str, values))
-
-
-def _check_keys(values: Mapping[Any, Any], known: Iterable[str], where: str) -> None:
-    names = list(known)
-    for key in values:
-        if key not in names:
-            near = difflib.get_close_matches(str(key), names, 1, 0.5)
-            ask = f"did you mean {near[0]}?" if near else f"it can have {', '.join(names)}."
-            raise ParameterError(f"{where} has the unknown key {key!r}: {ask}")
 
 
 def _of_folder(folder: Path) -> Case:
