@@ -81,6 +81,10 @@ def test_quarter_turns_are_exact_and_each_as_likely():
         {"flip_upside_down": {"p": 0.5}},
         {"quarter_turn": {"p": 0.5}},
         {"crop": {"size_px": 48, "area": [0.675, 0.825], "ratio": [0.8, 1.25]}},
+        {"affine": {"degrees": 40, "shear_degrees": 10}},
+        {"elastic": {"sd_px": 3, "p": 1}},
+        {"grid_distortion": {"p": 1}},
+        {"optical_distortion": {"p": 1}},
     ],
 )
 def test_a_mask_moves_with_its_image(part):

@@ -16,6 +16,12 @@ from slideconcord.training.augment.appearance import (
     HueSaturationValue,
     Noise,
 )
+from slideconcord.training.augment.bending import (
+    Affine,
+    Elastic,
+    GridDistortion,
+    OpticalDistortion,
+)
 from slideconcord.training.augment.fda import FourierDomainAdaptation
 from slideconcord.training.augment.fitting import Facts, Fits, TrainingTiles, fit
 from slideconcord.training.augment.geometry import (
@@ -25,6 +31,13 @@ from slideconcord.training.augment.geometry import (
     Geometry,
     QuarterTurn,
     Warp,
+)
+from slideconcord.training.augment.jitter import (
+    ColorJitter,
+    Gamma,
+    HeavyColour,
+    HedJitter,
+    TargetedHsv,
 )
 from slideconcord.training.augment.random import Draws
 from slideconcord.training.augment.randstainna import RandStainNA
@@ -36,6 +49,10 @@ GEOMETRIES: MappingProxyType[str, type[Geometry]] = MappingProxyType(
         "flip_upside_down": FlipUpsideDown,
         "quarter_turn": QuarterTurn,
         "crop": Crop,
+        "affine": Affine,
+        "elastic": Elastic,
+        "grid_distortion": GridDistortion,
+        "optical_distortion": OpticalDistortion,
     }
 )
 APPEARANCES: MappingProxyType[str, type[Appearance]] = MappingProxyType(
@@ -44,6 +61,11 @@ APPEARANCES: MappingProxyType[str, type[Appearance]] = MappingProxyType(
         "blur": Blur,
         "brightness_contrast": BrightnessContrast,
         "hsv": HueSaturationValue,
+        "color_jitter": ColorJitter,
+        "heavy_colour": HeavyColour,
+        "targeted_hsv": TargetedHsv,
+        "gamma": Gamma,
+        "hed_jitter": HedJitter,
         "randstainna": RandStainNA,
         "fda": FourierDomainAdaptation,
     }

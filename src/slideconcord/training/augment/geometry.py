@@ -1,6 +1,6 @@
 """Augmentations that move pixels. Each draws a `Warp`, which image, mask and twin then share.
 
-All warps are affine: a chain of them is one map, and pixels are interpolated once at its end.
+A chain of warps is one map, and pixels are interpolated once at its end.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ class Warp:
     the image's edges."""
     size: tuple[int, int]
     """Height and width of the output, pixels."""
+    field: Tensor | None = None
+    """(tile, y, x, 2): by how much (x, y) an output pixel is moved before ``matrix`` looks it up,
+    on the output's own scale from -1 to 1; None where all is affine."""
 
     @classmethod
     def identity(cls, tiles: int, size: tuple[int, int], device: torch.device) -> Warp:
@@ -37,7 +40,23 @@ class Warp:
     def then(self, matrix: Tensor, size: tuple[int, int] | None = None) -> Warp:
         """Return this warp followed by one whose output pixels look up at ``matrix``."""
         last = torch.tensor([[[0.0, 0.0, 1.0]]], device=matrix.device).expand(len(matrix), 1, 3)
-        return Warp(self.matrix @ torch.cat([matrix, last], 1), size or self.size)
+        together, size = self.matrix @ torch.cat([matrix, last], 1), size or self.size
+        if self.field is None:
+            return Warp(together, size)
+        # What moves after the matrix, moves by less before one that enlarges.
+        places = functional.affine_grid(matrix, [len(matrix), 1, *size], align_corners=False)
+        back = torch.linalg.inv(matrix[:, None, :, :2]).mT
+        return Warp(together, size, _sampled(self.field, places) @ back)
+
+    def bent(self, field: Tensor) -> Warp:
+        """Return this warp followed by one whose output pixels look up at themselves + ``field``.
+
+        ``field`` is (tile, y, x, 2): x and y, on the scale from -1 to 1.
+        """
+        if self.field is None:
+            return Warp(self.matrix, self.size, field)
+        places = base_grid(len(field), self.size, field.device) + field
+        return Warp(self.matrix, self.size, field + _sampled(self.field, places))
 
     def images(self, images: Tensor) -> Tensor:
         """Return images (tile, channel, y, x) float, interpolated between four pixels."""
@@ -55,7 +74,25 @@ class Warp:
 
     def _grid(self, images: Tensor) -> Tensor:
         shape = [len(images), images.shape[1], *self.size]
-        return functional.affine_grid(self.matrix, shape, align_corners=False)
+        grid = functional.affine_grid(self.matrix, shape, align_corners=False)
+        if self.field is None:
+            return grid
+        moves = self.field.flatten(1, 2) @ self.matrix[:, :, :2].mT
+        return grid + moves.reshape(grid.shape)
+
+
+def base_grid(tiles: int, size: tuple[int, int], device: torch.device) -> Tensor:
+    """Return where pixels are, (tile, y, x, 2): x and y from -1 to 1 across the image's edges."""
+    matrix = torch.eye(2, 3, device=device).repeat(tiles, 1, 1)
+    return functional.affine_grid(matrix, [tiles, 1, *size], align_corners=False)
+
+
+def _sampled(field: Tensor, places: Tensor) -> Tensor:
+    """Return the field (tile, y, x, 2) at places of the same form."""
+    found = functional.grid_sample(
+        field.permute(0, 3, 1, 2), places, "bilinear", padding_mode="border", align_corners=False
+    )
+    return found.permute(0, 2, 3, 1)
 
 
 class Geometry(Protocol):
