@@ -125,10 +125,7 @@ class MaskSource:
     def read(self, level: int, box: Box) -> Bytes:
         """Return a box of a level: INSIDE where the mask, or its outline, is; what is fresh."""
         whole = Box(0, 0, *self.levels[level].shape)
-        wide = Box(
-            box.y - OUTLINE_PX, box.x - OUTLINE_PX,
-            box.height + 2 * OUTLINE_PX, box.width + 2 * OUTLINE_PX,
-        ).intersect(whole)  # fmt: skip
+        wide = with_margin(box, whole)
         self._view = level, wide
         mask = self._remembered(level, wide, self.tuning)
         drawn = self._styled(mask)
@@ -146,10 +143,7 @@ class MaskSource:
     def _styled(self, mask: Bools) -> Bytes:
         if self.style == "filled":
             return mask.astype(np.uint8)
-        pixels = mask.view(np.uint8)
-        # OpenCV takes what lies beyond the image as mask: the map's edge is no outline.
-        inner = cv2.erode(pixels, np.ones((3, 3), np.uint8), iterations=OUTLINE_PX)
-        return np.asarray(cv2.subtract(pixels, inner))
+        return outlined(mask)
 
     def _remembered(self, level: int, box: Box, tuning: Tuning) -> Bools:
         """Return the mask; those on the screen are kept, for the next is lit up against them."""
@@ -195,6 +189,21 @@ class MaskSource:
             values = SmoothedLevel(values, (sigma[0], sigma[1]))
         read = np.asarray(values[box.slices])
         return hysteresis(read, tuning.low, tuning.high) if read.size else read > 0
+
+
+def outlined(mask: Bools) -> Bytes:
+    """Return 1 on the outer pixels of a mask (y, x), 0 elsewhere."""
+    pixels = mask.view(np.uint8)
+    # OpenCV takes what lies beyond the image as mask: the map's edge is no outline.
+    inner = cv2.erode(pixels, np.ones((3, 3), np.uint8), iterations=OUTLINE_PX)
+    return np.asarray(cv2.subtract(pixels, inner))
+
+
+def with_margin(box: Box, whole: Box) -> Box:
+    """Return a box with what an outline in it depends on."""
+    side = OUTLINE_PX
+    wide = Box(box.y - side, box.x - side, box.height + 2 * side, box.width + 2 * side)
+    return wide.intersect(whole)
 
 
 def light_up(drawn: Bytes, old: Bools, new: Bools) -> None:

@@ -14,7 +14,7 @@ from slideconcord.annotations import Annotation, Annotations
 from slideconcord.annotations.raster import rasterise
 from slideconcord.comparison.observers import disputes
 from slideconcord.comparison.observers.disputes import find_disputes, looking_step
-from slideconcord.comparison.observers.votes import Readings
+from slideconcord.comparison.observers.votes import ReadingStack
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box, Frame, Mpp
 from slideconcord.segmentation.mask import Mask, open_mask
@@ -27,9 +27,9 @@ STACKS = st.tuples(st.integers(2, 5), SHAPES).flatmap(
 )
 
 
-def readings_of(stack: np.ndarray) -> Readings:
+def readings_of(stack: np.ndarray) -> ReadingStack:
     masks = {f"r{i}": Mask(pixels, FRAME, MPP) for i, pixels in enumerate(stack)}
-    return Readings(masks, FRAME, stack.shape[1:], MPP)
+    return ReadingStack(masks, FRAME, stack.shape[1:], MPP)
 
 
 def outlines(*boxes: tuple[float, float, float, float]) -> Annotations:
@@ -60,7 +60,7 @@ def test_a_coarse_pixel_of_a_mask_is_the_one_in_its_middle(pixels, step):
 @pytest.mark.parametrize("step", [1, 2, 8])
 def test_annotations_are_drawn_at_every_step_as_rasterise_does(step):
     drawn = outlines((10, 12, 55.5, 70), (30, 20, 90, 33.3))
-    readings = Readings({"a": drawn, "b": drawn[:1]}, FRAME, (40, 50), MPP)
+    readings = ReadingStack({"a": drawn, "b": drawn[:1]}, FRAME, (40, 50), MPP)
     shape = readings.shape_at(step)
     expected = rasterise(drawn, FRAME.coarser(step), shape)
     assert expected.any()
@@ -74,7 +74,7 @@ def test_a_mask_in_another_frame_is_brought_into_the_readings(tmp_path):
     mask = Mask(fine, Frame(0, 0, 1, 1), MPP).save(tmp_path / "mask.zarr")
     stored = open_mask(tmp_path / "mask.zarr")
     for given_mask in (mask, stored):
-        readings = Readings({"m": given_mask}, FRAME, (40, 50), MPP)
+        readings = ReadingStack({"m": given_mask}, FRAME, (40, 50), MPP)
         expected = fine[9:89:2, 5:105:2]
         np.testing.assert_array_equal(readings.read("m", Box(0, 0, 40, 50)), expected)
     coarse = readings.read("m", Box(0, 0, 10, 13), 4)
@@ -82,7 +82,9 @@ def test_a_mask_in_another_frame_is_brought_into_the_readings(tmp_path):
 
 
 def test_levels_end_when_they_fit_a_screen():
-    readings = Readings({"a": outlines((0, 0, 1, 1))}, Frame(0, 0, 1, 1), (100_000, 90_000), MPP)
+    readings = ReadingStack(
+        {"a": outlines((0, 0, 1, 1))}, Frame(0, 0, 1, 1), (100_000, 90_000), MPP
+    )
     steps = readings.steps()
     assert steps == [2**i for i in range(9)]
     assert readings.shape_at(steps[-1]) == (391, 352)
@@ -144,7 +146,7 @@ def _runs(inside: np.ndarray) -> list[str]:
 def test_between_two_readings_weight_is_area_and_each_place_says_whose_it_is():
     a = outlines((20, 20, 60, 40))
     b = outlines((20, 20, 60, 36), (70, 60, 80, 80))
-    readings = Readings({"Ann": a, "Bo": b}, Frame(0, 0, 1, 1), (100, 100), MPP)
+    readings = ReadingStack({"Ann": a, "Bo": b}, Frame(0, 0, 1, 1), (100, 100), MPP)
     first, second = find_disputes(readings)
     assert first.area_um2 == first.weight_um2 == 200 * 0.25
     assert first.marked_by == ("Bo",)
@@ -160,7 +162,7 @@ def test_a_place_split_half_and_half_goes_before_a_larger_one_that_one_of_four_m
     given_readings = {
         "a": outlines(lone, split), "b": outlines(split), "c": outlines(), "d": outlines()
     }  # fmt: skip
-    readings = Readings(given_readings, Frame(0, 0, 1, 1), (100, 100), MPP)
+    readings = ReadingStack(given_readings, Frame(0, 0, 1, 1), (100, 100), MPP)
     first, second = find_disputes(readings)
     assert (first.area_um2, second.area_um2) == (225.0, 400.0)
     assert (first.weight_um2, second.weight_um2) == (225.0, 200.0)
@@ -184,7 +186,7 @@ def test_what_cannot_be_is_refused_with_the_remedy():
     with pytest.raises(ParameterError, match="give two or more"):
         find_disputes(readings, ["r0", "r0"])
     with pytest.raises(ParameterError, match="give 1 to 255"):
-        Readings({}, FRAME, (1, 1), MPP)
+        ReadingStack({}, FRAME, (1, 1), MPP)
 
 
 def test_one_reading_may_be_left_out():
@@ -193,3 +195,14 @@ def test_one_reading_may_be_left_out():
     readings = readings_of(stack)
     assert find_disputes(readings, ["r0", "r1"]) == []
     assert [each.marked_by for each in find_disputes(readings)] == [("r2",)]
+
+
+def test_beyond_the_tissue_nothing_is_marked():
+    stack = np.ones((2, 10, 10), bool)
+    stack[1] = False
+    tissue = np.zeros((10, 10), bool)
+    tissue[2:5, 3:9] = True
+    masks = {f"r{i}": Mask(pixels, FRAME, MPP) for i, pixels in enumerate(stack)}
+    readings = ReadingStack(masks, FRAME, (10, 10), MPP, Mask(tissue, FRAME, MPP))
+    np.testing.assert_array_equal(readings.votes(Box(0, 0, 10, 10)), tissue)
+    assert [each.area_um2 for each in find_disputes(readings)] == [18.0]

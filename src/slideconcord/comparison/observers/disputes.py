@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.comparison.labelling import joined
-from slideconcord.comparison.observers.votes import Readings
+from slideconcord.comparison.observers.votes import ReadingStack
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box, Frame, Mpp
 
@@ -46,7 +46,7 @@ class Dispute:
 
 
 def find_disputes(
-    readings: Readings,
+    readings: ReadingStack,
     names: Sequence[str] | None = None,
     *,
     step: int | None = None,
@@ -88,7 +88,7 @@ def find_disputes(
 
 
 def dispute_steps(
-    readings: Readings,
+    readings: ReadingStack,
     names: Sequence[str] | None = None,
     *,
     step: int | None = None,
@@ -110,7 +110,7 @@ def dispute_steps(
     return places.found(readings, chosen, step, min_area_um2, most)
 
 
-def looking_step(readings: Readings) -> int:
+def looking_step(readings: ReadingStack) -> int:
     """Return the smallest power of two at which the readings have 40 million pixels at most."""
     step = 1
     while np.prod(readings.shape_at(step), dtype=float) > _MOST_PX:
@@ -146,7 +146,12 @@ class _Places:
         self._count += count - 1
 
     def found(
-        self, readings: Readings, names: Sequence[str], step: int, min_area_um2: float, most: int
+        self,
+        readings: ReadingStack,
+        names: Sequence[str],
+        step: int,
+        min_area_um2: float,
+        most: int,
     ) -> list[Dispute]:
         facts = self._joined()
         frame = readings.frame.coarser(step)

@@ -36,8 +36,8 @@ class Pixels(Protocol):
         ...
 
 
-class Readings:
-    """What several observers marked on one slide, as pixels of one frame.
+class ReadingStack:
+    """What several observers marked on one slide, laid on one another in one frame.
 
     Parameters
     ----------
@@ -47,6 +47,8 @@ class Readings:
         Where the finest pixels lie on the slide, and how many there are, (y, x).
     slide_mpp
         Pixel size of the slide's level 0 in µm.
+    tissue
+        Beyond it nothing counts as marked; everywhere does when None.
 
     Raises
     ------
@@ -60,6 +62,7 @@ class Readings:
         frame: Frame,
         shape: tuple[int, int],
         slide_mpp: Mpp,
+        tissue: Mask | Annotations | None = None,
     ) -> None:
         if not 0 < len(given) <= MOST_READINGS:
             raise ParameterError(
@@ -67,6 +70,7 @@ class Readings:
             )
         self.frame, self.shape, self.slide_mpp = frame, shape, slide_mpp
         self._pixels = {name: _pixels_of(each, frame, shape) for name, each in given.items()}
+        self._tissue = None if tissue is None else _pixels_of(tissue, frame, shape)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,7 +109,8 @@ class Readings:
                 f"{box} does not lie in the readings, which have {self.shape[0]} x "
                 f"{self.shape[1]} px, at step {step}: give a box of {self.shape_at(step)}."
             )
-        return self._pixels[name].read(box, step)
+        found = self._pixels[name].read(box, step)
+        return found if self._tissue is None else found & self._tissue.read(box, step)
 
     def votes(self, box: Box, step: int = 1, names: Sequence[str] | None = None) -> Votes:
         """Return how many of the readings (all when None) mark each pixel of a box, (y, x)."""
