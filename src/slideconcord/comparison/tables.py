@@ -14,6 +14,11 @@ from typing import Any
 
 from slideconcord.annotations.exchange import atomic
 
+Rgb = tuple[int, int, int]
+_FULL: Rgb = (49, 104, 142)
+_BLACK: Rgb = (0, 0, 0)
+_WHITE: Rgb = (255, 255, 255)
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -61,6 +66,16 @@ class Table:
             When the place cannot be written.
         """
         write_json(self.records(), path)
+
+
+def shade(value: float) -> tuple[Rgb, Rgb]:
+    """Return the ground and the ink of a cell of a matrix, white at 0 and dark blue at 1.
+
+    Both always differ by a contrast of 4.5 or more, so that anyone can read the number.
+    """
+    share = min(max(value, 0.0), 1.0) ** 3
+    red, green, blue = (round(255 - share * (255 - full)) for full in _FULL)
+    return (red, green, blue), _WHITE if share > 0.9 else _BLACK
 
 
 def write_json(value: Any, path: str | os.PathLike[str]) -> None:

@@ -68,7 +68,7 @@ def from_layer(layer: Layer, slide_layer: Layer, entry: SlideEntry) -> Choice:
             f"{layer.name} belongs to another slide ({tag['name']}): register the slides first, "
             f"or choose an annotation of {entry.name}."
         )
-    to_level0 = _affine_between(layer, slide_layer)
+    to_level0 = affine_between(layer, slide_layer)
     if isinstance(layer, Shapes):
         polygons = _polygons(layer, to_level0)
         if not polygons:
@@ -164,7 +164,7 @@ def not_empty(pixels: Bools) -> Bools:
     return pixels
 
 
-def _affine_between(layer: Layer, slide_layer: Layer) -> NDArray[np.float64]:
+def affine_between(layer: Layer, slide_layer: Layer) -> NDArray[np.float64]:
     """Return the 3 x 3 matrix from a layer's (y, x, 1) to level-0 corner coordinates."""
     ends = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]
     lead = (0.0,) * (layer.ndim - 2)

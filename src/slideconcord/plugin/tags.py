@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
 KEY = "slideconcord"
 Kind = Literal[
-    "slide", "probability", "mask", "area", "pins", "annotations", "comparison", "agreement"
+    "slide",
+    "probability",
+    "mask",
+    "area",
+    "pins",
+    "annotations",
+    "comparison",
+    "agreement",
+    "votes",
+    "pair",
+    "outlines",
 ]
 
 

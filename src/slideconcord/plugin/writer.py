@@ -61,7 +61,7 @@ def _from_shapes(data: Any, state: dict[str, Any]) -> Iterator[Annotation]:
     from shapely import Polygon
 
     to_level0 = _to_level0(state)
-    names = _class_names(state)
+    names = class_names(state.get("features"))
     for number, (vertices, shape) in enumerate(zip(data, state["shape_type"], strict=True)):
         ring = ring_of(vertices, shape)
         if ring is None:
@@ -116,8 +116,8 @@ def _tag(state: dict[str, Any]) -> Any:
     return (state.get("metadata") or {}).get(KEY)
 
 
-def _class_names(state: dict[str, Any]) -> list[str] | None:
-    features = state.get("features")
+def class_names(features: Any) -> list[str] | None:
+    """Return the class of every shape from a layer's table of features; None without any."""
     if features is None or "class" not in features:
         return None
     return [str(name) for name in features["class"]]

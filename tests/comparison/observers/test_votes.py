@@ -206,3 +206,15 @@ def test_beyond_the_tissue_nothing_is_marked():
     readings = ReadingStack(masks, FRAME, (10, 10), MPP, Mask(tissue, FRAME, MPP))
     np.testing.assert_array_equal(readings.votes(Box(0, 0, 10, 10)), tissue)
     assert [each.area_um2 for each in find_disputes(readings)] == [18.0]
+
+
+@given(STACKS)
+def test_what_follows_from_readings_can_be_compared_and_has_no_vote(stack):
+    readings = readings_of(stack)
+    box = Box(0, 0, *stack.shape[1:])
+    most = readings.with_rule("most", lambda m: 2 * m.sum(0) > len(m), readings.names)
+    np.testing.assert_array_equal(most.read("most", box), 2 * stack.sum(0) > len(stack))
+    np.testing.assert_array_equal(most.votes(box), readings.votes(box))
+    assert most.names == readings.names
+    with pytest.raises(ParameterError, match="most"):
+        readings.read("most", box)

@@ -24,7 +24,7 @@ from slideconcord.comparison.concordance.charts import curves_chart, scores_char
 from slideconcord.comparison.concordance.pictures import FIRST, SECOND, RegionPicture
 from slideconcord.comparison.concordance.result import ALONE, LEVELS, Concordance, Level, Reals
 from slideconcord.comparison.concordance.study import ScannerStudy
-from slideconcord.comparison.tables import Table, without_nan, write_json
+from slideconcord.comparison.tables import Table, shade, without_nan, write_json
 
 if TYPE_CHECKING:
     from slideconcord.comparison.appearance.analysis import ScannerAnalysis
@@ -171,14 +171,13 @@ def _level(study: ScannerStudy, level: Level) -> dict[str, Any]:
 
 def _cell(dice: Reals, ceiling: Reals, i: int, j: int) -> dict[str, Any]:
     value = float(dice[i, j])
-    shade = 0.0 if i == j or not np.isfinite(value) else value**3
-    red, green, blue = (round(255 - shade * (255 - full)) for full in (49, 104, 142))
+    ground, ink = shade(value if i != j and np.isfinite(value) else 0.0)
     return {
         "own": i == j,
         "dice": value,
         "ceiling": float(ceiling[i, j]),
-        "background": f"rgb({red},{green},{blue})",
-        "ink": "#fff" if shade > 0.55 else "#222",
+        "background": f"rgb{ground}",
+        "ink": f"rgb{ink}",
     }
 
 

@@ -6,8 +6,9 @@ can be looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -69,12 +70,32 @@ class ReadingStack:
                 f"{len(given)} readings cannot be laid on one another: give 1 to {MOST_READINGS}."
             )
         self.frame, self.shape, self.slide_mpp = frame, shape, slide_mpp
-        self._pixels = {name: _pixels_of(each, frame, shape) for name, each in given.items()}
+        self.names = tuple(given)
+        self._pixels: dict[str, Pixels] = {
+            name: _pixels_of(each, frame, shape) for name, each in given.items()
+        }
         self._tissue = None if tissue is None else _pixels_of(tissue, frame, shape)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self._pixels)
+    def with_rule(
+        self, name: str, rule: Callable[[Bools], Bools], names: Sequence[str]
+    ) -> ReadingStack:
+        """Return the stack with something that follows from some readings, such as a consensus.
+
+        It can be read and compared as they can, but is none of ``names`` and has no vote.
+
+        Parameters
+        ----------
+        name
+            What it is called.
+        rule
+            Makes pixels (y, x) of those of the readings (reading, y, x).
+        names
+            The readings that it asks, in its order.
+        """
+        other = copy(self)
+        asked = tuple(self._pixels[each] for each in names)
+        other._pixels = {**self._pixels, name: _Ruled(asked, rule)}
+        return other
 
     @property
     def mpp(self) -> Mpp:
@@ -155,6 +176,17 @@ class _Stored:
         number = coarsest_within(frame.step_y / own.step_y, factors)
         at_level = replace(self._mask, array=levels[number], frame=own.coarser(factors[number]))
         return ReframedBools(at_level, frame, coarse_shape(self._shape, step))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ruled:
+    """What follows from other pixels."""
+
+    asked: tuple[Pixels, ...]
+    rule: Callable[[Bools], Bools]
+
+    def read(self, box: Box, step: int) -> Bools:
+        return self.rule(np.stack([each.read(box, step) for each in self.asked]))
 
 
 def coarse_shape(shape: tuple[int, int], step: int) -> tuple[int, int]:
