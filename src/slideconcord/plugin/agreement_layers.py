@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 Bytes = NDArray[np.uint8]
 Draw = Callable[[Box, int], Bytes]
 Rgba = tuple[float, float, float, float]
-VOTES, PAIR, OUTLINES = "votes", "pair", "outlines"
 KINDS: tuple[Kind, ...] = ("votes", "pair", "outlines")
 FIRST, SECOND, SHARED = FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE
 """Colours of the first reading alone, of the second alone, and of both: as in overlays."""
@@ -36,9 +35,9 @@ FIRST, SECOND, SHARED = FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE
 _KEPT_PX = 1024
 
 
-def vote_levels(stack: ReadingStack) -> list[LiveLevel]:
-    """Return the levels of a layer that says how many readings mark a pixel."""
-    return _levels(stack, stack.votes)
+def vote_levels(stack: ReadingStack, voters: Sequence[str]) -> list[LiveLevel]:
+    """Return the levels of a layer that says how many of some readings mark a pixel."""
+    return _levels(stack, partial(stack.votes, names=voters))
 
 
 def pair_levels(stack: ReadingStack, a: str, b: str) -> list[LiveLevel]:
@@ -59,10 +58,10 @@ def outline_levels(stack: ReadingStack, a: str, b: str) -> list[LiveLevel]:
 
 
 def show_votes(
-    viewer: ViewerModel, entry: SlideEntry, stack: ReadingStack, levels: list[LiveLevel]
+    viewer: ViewerModel, entry: SlideEntry, stack: ReadingStack, levels: list[LiveLevel], most: int
 ) -> Layer:
-    """Show how many readings mark each place; one such layer a slide."""
-    return _show(viewer, entry, stack, levels, VOTES, "Votes", vote_colours(len(stack.names)), 0.6)
+    """Show how many of ``most`` readings mark each place; one such layer a slide."""
+    return _show(viewer, entry, stack, levels, "votes", "Votes", vote_colours(most), 0.6)
 
 
 def show_pair(
@@ -76,8 +75,8 @@ def show_pair(
     title = " / ".join(names)
     colours = {A_ONLY: FIRST, B_ONLY: SECOND, BOTH: SHARED}
     found = {kind: _opaque(colour) for kind, colour in colours.items()}
-    _show(viewer, entry, stack, levels[0], PAIR, f"Differs: {title}", found, 0.35)
-    _show(viewer, entry, stack, levels[1], OUTLINES, f"Outlines: {title}", found, 1.0)
+    _show(viewer, entry, stack, levels[0], "pair", f"Differs: {title}", found, 0.35)
+    _show(viewer, entry, stack, levels[1], "outlines", f"Outlines: {title}", found, 1.0)
 
 
 def hide(viewer: ViewerModel, entry: SlideEntry, *kinds: Kind) -> None:
@@ -125,20 +124,22 @@ def _show(
     levels: list[LiveLevel],
     kind: Kind,
     name: str,
-    colours: dict[int, Rgba],
+    colours: Mapping[int, Rgba],
     opacity: float,
 ) -> Layer:
     from napari.utils import DirectLabelColormap
 
     hide(viewer, entry, kind)
     clear = (0.0, 0.0, 0.0, 0.0)
+    shown: dict[int | None, Rgba] = {0: clear, None: clear}
+    shown |= dict(colours.items())
     with same_selection(viewer):
         return viewer.add_labels(
             levels,
             name=name,
             multiscale=True,
             cache=False,
-            colormap=DirectLabelColormap(color_dict={0: clear, None: clear, **colours}),
+            colormap=DirectLabelColormap(color_dict=shown),
             opacity=opacity,
             blending="translucent_no_depth",
             metadata={KEY: Tag(kind, entry.slide, entry.id)},

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,11 @@ from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box, Frame, Mpp
 from slideconcord.segmentation.mask import Mask
 from slideconcord.segmentation.reframe import ReframedBools
+
+if TYPE_CHECKING:
+    from slideconcord.comparison.observers.placed import Grid
+    from slideconcord.comparison.observers.readings import ReadSlide
+    from slideconcord.comparison.observers.result import ClassAgreement
 
 Bools = NDArray[np.bool_]
 Votes = NDArray[np.uint8]
@@ -145,6 +150,27 @@ class ReadingStack:
         return np.asarray(
             self.read(a, box, step) * np.uint8(A_ONLY) + self.read(b, box, step) * np.uint8(B_ONLY)
         )
+
+
+def stack_of(slide: ReadSlide, agreement: ClassAgreement, grid: Grid) -> ReadingStack:
+    """Return the readings of one class of a slide that was compared, and the consensus.
+
+    They go by the labels of their readers. ``grid`` is that of the comparison.
+    """
+    given: dict[str, Mask | Annotations] = {}
+    for reading in slide.readings:
+        found, class_name = reading.found, agreement.class_name
+        if isinstance(found, Annotations):
+            found = found.of_class(class_name or None)
+        elif found.class_name not in ("", class_name):
+            continue
+        if reading.reader in agreement.readers:
+            given[reading.reader.label] = found
+    stack = ReadingStack(given, grid.frame, grid.shape, slide.mpp, slide.tissue)
+    rule = agreement.consensus
+    if rule is None:
+        return stack
+    return stack.with_rule(rule.reader.label, rule.of, [each.label for each in rule.readers])
 
 
 class _Drawn:

@@ -1,0 +1,222 @@
+"""The Agreement dock: what it compares, what it shows on the slide, and how it walks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import shapely
+from qtpy.QtCore import Qt
+
+import slideconcord as sc
+from slideconcord.annotations import Annotation, write_annotations
+from slideconcord.comparison.observers.options import Comparing
+from slideconcord.geometry import Box
+from slideconcord.plugin import actions
+from slideconcord.plugin.agreement_dock import NO_SLIDE, TOO_FEW, AgreementDock
+from slideconcord.plugin.agreement_layers import outline_levels, pair_levels, vote_levels
+from slideconcord.plugin.tags import find_layer
+from slideconcord.plugin.viewport import camera_pixel
+
+WAIT_MS = 120_000  # the first comparison compiles
+READINGS = {
+    "ann": [(200, 100, 900, 900)],
+    "bo": [(220, 120, 900, 900), (1200, 1000, 1300, 1100)],
+    "cy": [(200, 100, 900, 700)],
+}
+
+
+@pytest.fixture
+def viewer(viewer_model, tiny_slide_path):
+    actions.open_slides(viewer_model, tiny_slide_path)
+    return viewer_model
+
+
+@pytest.fixture
+def dock(viewer, qtbot):
+    made = AgreementDock(viewer)
+    qtbot.addWidget(made)
+    yield made
+    made.close_down()
+
+
+@pytest.fixture
+def files(tmp_path):
+    paths = []
+    for name, boxes in READINGS.items():
+        paths.append(tmp_path / f"{name}.geojson")
+        write_annotations([Annotation(shapely.box(*box), "Tumor") for box in boxes], paths[-1])
+    return paths
+
+
+@pytest.fixture
+def compared(dock, files, qtbot):
+    dock.add_files(files)
+    dock.setup.tissue_only.setChecked(False)
+    return compare(dock, qtbot)
+
+
+def compare(dock, qtbot):
+    dock.compare()
+    wait(dock, qtbot)
+    return dock.compared
+
+
+def wait(dock, qtbot):
+    tasks = (dock.work, dock.drawing, dock.walk.task)
+    qtbot.waitUntil(lambda: not any(task.is_running for task in tasks), timeout=WAIT_MS)
+
+
+def expected(files, slide):
+    readings = [
+        sc.Reading(sc.Reader(path.stem), sc.read_annotations(path, bounds=None)) for path in files
+    ]
+    read = sc.ReadSlide.of(slide, readings, tissue=None)
+    return sc.compare_observers([read], Comparing(), names=True).slides[0].classes["Tumor"]
+
+
+def test_the_matrix_is_that_of_compare_observers(dock, files, compared):
+    found = expected(files, dock.entry.slide)
+    matrix = dock.look.matrix
+    for measure in ("dsc", "kappa", "hd95_um"):
+        dock.look.measure.setCurrentIndex(dock.look.measure.findData(measure))
+        dock.look.measure.activated.emit(dock.look.measure.currentIndex())
+        values = found.matrix(measure)
+        for i in range(4):
+            for j in range(4):
+                text = matrix.item(i, j).text()
+                if i == j:
+                    assert text == "·"
+                elif np.isnan(values[i, j]):
+                    assert text == "–"
+                else:
+                    assert float(text.replace(",", "")) == pytest.approx(values[i, j], abs=0.051)
+    assert "mm² of slide at 1 µm/px" in dock.look.caption.text()
+
+
+def test_observers_go_by_numbers_until_names_are_wanted(dock, compared):
+    def headers():
+        return [dock.look.matrix.horizontalHeaderItem(i).text() for i in range(3)]
+
+    assert headers() == ["observer 1", "observer 2", "observer 3"]
+    dock.look.names.setChecked(True)
+    assert headers() == ["ann", "bo", "cy"]
+
+
+def test_votes_lie_on_the_slide_and_can_be_hidden(dock, viewer, compared):
+    dock.look.votes.setChecked(True)
+    layer = find_layer(viewer.layers, dock.entry.id, "votes")
+    votes = dock.drawn.stack.votes(Box(0, 0, *dock.drawn.stack.shape))
+    np.testing.assert_array_equal(np.asarray(layer.data[0]), votes)
+    assert set(np.unique(votes)) == {0, 1, 2, 3}
+    assert tuple(layer.scale) == (1.0, 1.0)
+    assert "Votes:" in dock.look.legend.text()
+    dock.look.votes.setChecked(False)
+    assert find_layer(viewer.layers, dock.entry.id, "votes") is None
+
+
+def test_a_cell_shows_both_outlines_and_where_they_differ(dock, viewer, compared, qtbot):
+    dock.look.matrix.cellClicked.emit(0, 1)
+    wait(dock, qtbot)
+    kinds = np.asarray(find_layer(viewer.layers, dock.entry.id, "pair").data[0])
+    a, b = (np.asarray(dock.drawn.stack.read(n, Box(0, 0, *kinds.shape))) for n in dock.pair)
+    np.testing.assert_array_equal(kinds, a + 2 * b.astype(np.uint8))
+    lines = np.asarray(find_layer(viewer.layers, dock.entry.id, "outlines").data[0])
+    assert set(np.unique(lines)) == {0, 1, 2, 3}
+    # outlines lie inside what they go around
+    assert not lines[~a & ~b].any()
+    assert "observer 1 only" in dock.look.legend.text()
+    dock.look.matrix.cellClicked.emit(0, 3)
+    wait(dock, qtbot)
+    assert dock.pair == ("observer 1", "consensus (majority)")
+    assert sum("Differs" in layer.name for layer in viewer.layers) == 1
+
+
+def test_boxes_of_a_level_are_parts_of_all_of_it(dock, compared):
+    stack, names = dock.drawn.stack, dock.drawn.voters
+    for levels in (
+        vote_levels(stack, names),
+        pair_levels(stack, *names[:2]),
+        outline_levels(stack, *names[:2]),
+    ):
+        whole = np.asarray(levels[0])
+        np.testing.assert_array_equal(levels[0][33:77, 190:260], whole[33:77, 190:260])
+
+
+def test_the_walk_goes_to_the_largest_disagreement_and_back(dock, viewer, compared, qtbot):
+    dock.next_disagreement()
+    wait(dock, qtbot)
+    # what one of three leaves out, all around the square that all mark
+    layer = dock.session.layer_of(dock.entry)
+    assert camera_pixel(viewer, layer) == pytest.approx((499.5, 549.5), abs=2)
+    assert dock.look.walk.text().startswith("Disagreement 1 of 2: ")
+    dock.next_disagreement()
+    assert camera_pixel(viewer, layer) == pytest.approx((1049.5, 1249.5), abs=2)
+    assert "Disagreement 2 of 2: 2,500 µm²" in dock.look.walk.text()
+    assert dock.look.walk.text().endswith("marked by observer 2.")
+    dock.next_disagreement(-1)
+    assert camera_pixel(viewer, layer) == pytest.approx((499.5, 549.5), abs=2)
+
+
+def test_between_two_the_walk_goes_where_these_two_differ(dock, viewer, compared, qtbot):
+    dock.choose_pair(0, 2)
+    wait(dock, qtbot)
+    dock.look.after.click()
+    wait(dock, qtbot)
+    layer = dock.session.layer_of(dock.entry)
+    # cy leaves out the lowest 200 rows of 700 columns
+    assert camera_pixel(viewer, layer) == pytest.approx((799.5, 549.5), abs=2)
+    assert "Disagreement 1 of 1: 35,000 µm²" in dock.look.walk.text()
+    assert dock.look.walk.text().endswith("marked by observer 1.")
+
+
+def test_layers_are_readings_and_what_is_not_ticked_is_left_out(dock, viewer, files, qtbot):
+    dock.add_files(files[:1])
+    corners = np.array([[100, 200], [100, 900], [900, 900], [900, 200]]) - 0.5
+    drawn = viewer.add_shapes([corners * 0.5], shape_type="polygon", name="drawn")
+    drawn.features = {"class": ["Tumor"]}
+    labels = viewer.add_labels(np.ones((60, 60), np.uint8), name="labels", scale=(5, 5))
+    assert [source.reader.label for source in dock.setup.ticked] == ["drawn", "labels", "ann"]
+    dock.setup.list.item(1).setCheckState(Qt.CheckState.Unchecked)
+    viewer.layers.selection.active = labels
+    dock.setup.tissue_only.setChecked(False)
+    found = compare(dock, qtbot).of_class("Tumor")
+    assert len(found.observers) == 2
+    assert found.matrix("dsc")[0, 1] == pytest.approx(1.0)
+
+
+def test_the_mask_that_is_tuned_is_a_model_without_a_vote(
+    dock, viewer, model, files, tmp_path, qtbot
+):
+    list(actions.run_segmentation(viewer, folder=tmp_path / "runs"))
+    dock.add_files(files[:2])
+    dock.setup.tissue_only.setChecked(False)
+    compare(dock, qtbot)
+    assert [r.role for r in dock.compared.of_class("Tumor").readers].count("model") <= 1
+    assert "model" in [r.name for r in dock.compared.found.readers]
+    assert dock.drawn.voters == ("observer 1", "observer 2")
+
+
+def test_what_is_missing_is_said(dock, viewer, files):
+    assert dock.setup.message.text() == TOO_FEW
+    assert not dock.setup.compare.isEnabled()
+    dock.add_files(files[:2])
+    assert dock.setup.compare.isEnabled()
+    viewer.layers.clear()
+    assert dock.setup.message.text() == NO_SLIDE
+
+
+def test_a_reading_that_cannot_be_read_says_why(dock, files, tmp_path, qtbot):
+    dock.add_files([*files, tmp_path / "nowhere.geojson"])
+    assert compare(dock, qtbot) is None
+    assert "nowhere.geojson" in dock.setup.message.text()
+    assert dock.setup.compare.isEnabled()
+
+
+def test_another_slide_takes_matrix_and_layers_away(dock, viewer, compared, qtbot):
+    dock.look.votes.setChecked(True)
+    first = dock.entry
+    viewer.layers.selection.active = actions.open_slides(viewer, first.slide.path)[0]
+    assert dock.entry is not first
+    assert dock.look.matrix.rowCount() == 0
+    assert find_layer(viewer.layers, first.id, "votes") is None
+    assert dock.setup.list.count() == 0
