@@ -74,7 +74,7 @@ def overlay_of(operands: Operands, box: Box | None = None, step: int = 1, alpha:
         raise ParameterError(
             f"step={step} must be 1 or more, and alpha={alpha} a number from 0 to 255."
         )
-    return _colours(alpha)[_kinds(operands, box, step)]
+    return colours_of_kinds(alpha)[_kinds(operands, box, step)]
 
 
 def _kinds(operands: Operands, box: Box, step: int) -> NDArray[np.uint8]:
@@ -89,6 +89,7 @@ def _kinds(operands: Operands, box: Box, step: int) -> NDArray[np.uint8]:
     return np.concatenate([np.empty((0, -(-box.width // step)), np.uint8), *found])
 
 
-def _colours(alpha: int) -> Rgba:
+def colours_of_kinds(alpha: int) -> Rgba:
+    """Return the colours (4, 4) of 0 neither, 1 prediction alone, 2 reference alone, 3 both."""
     colours = (FALSE_POSITIVE, FALSE_NEGATIVE, TRUE_POSITIVE)
     return np.array([(0, 0, 0, 0), *((*colour, alpha) for colour in colours)], np.uint8)
