@@ -71,3 +71,16 @@ def test_pretrained_weights_are_never_fetched():
 def test_stain_density_refuses_constants_without_meaning():
     with pytest.raises(ModelError, match="needs positive values"):
         build(spec_of("stain-density", parameters={"blur_um": 0.0, "centre": 0.4, "slope": 0.05}))
+
+
+class TestMultiLevel(NetworkTests):
+    spec = spec_of(
+        "multi-level-unet",
+        parameters={
+            "encoder_name": "timm-mobilenetv3_small_minimal_100",
+            "encoder_depth": 4,
+            "decoder_channels": [16, 12, 8, 8],
+        },
+        context={"downsample": 4},
+        input_multiple=32,
+    )

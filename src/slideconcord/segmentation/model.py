@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.errors import ModelError, ParameterError
+from slideconcord.geometry import Box
+from slideconcord.segmentation.context import LEVELS, padded_side
 from slideconcord.segmentation.model_files import (
     find_models,
     import_checkpoint,
@@ -50,7 +52,10 @@ class Runner(Protocol):
 
 
 class FunctionRunner:
-    """A plain function (y, x, 3) uint8 -> (class, y, x) float32, tile after tile."""
+    """A plain function (y, x, 3) uint8 -> (class, y, x) float32, tile after tile.
+
+    Where the spec has a context, what it is given is (level, y, x, 3).
+    """
 
     device = "cpu"
     precision = "fp32"
@@ -93,6 +98,7 @@ class Model:
     ) -> Model:
         """Wrap a function from RGB (y, x, 3) uint8 to probabilities (class, y, x) in 0..1.
 
+        Where the spec has a context, the function gets (level, y, x, 3): the tile, its context.
         The spec's version must tell it from other functions: a run that finds tiles of the same
         spec in its folder takes them for its own.
         """
@@ -132,6 +138,9 @@ class Model:
     def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return probabilities (class, y, x) float32 of an image (y, x, 3) uint8.
 
+        A model that sees a tile's context takes what the image has of it, and white beyond; or
+        give tile and context as (level, y, x, 3).
+
         Raises
         ------
         ParameterError
@@ -142,7 +151,10 @@ class Model:
         return self.predict_batch(np.asarray(rgb)[None])[0]
 
     def predict_batch(self, tiles: Tiles) -> NDArray[np.float32]:
-        """Return probabilities (n, class, y, x) of tiles (n, y, x, 3) uint8."""
+        """Return probabilities (n, class, y, x) of tiles (n, y, x, 3) uint8.
+
+        Tiles with their context are (n, level, y, x, 3).
+        """
         return self._checked(self._runner.probabilities(self._tiles(tiles)), tiles.shape)
 
     def quantise_batch(self, tiles: Tiles) -> NDArray[np.uint8]:
@@ -161,15 +173,27 @@ class Model:
         return lambda: self._checked(finish(), shape)
 
     def _tiles(self, tiles: Tiles) -> Tiles:
-        if tiles.dtype != np.uint8 or tiles.ndim != 4 or tiles.shape[3] != 3 or not tiles.size:
+        """Return what the runner takes: with context where the network sees one."""
+        context = self.spec.context
+        whole = context is not None and tiles.ndim == 5 and tiles.shape[1] == LEVELS
+        fits = tiles.dtype == np.uint8 and (tiles.ndim == 4 or whole)
+        if not fits or tiles.shape[-1] != 3 or not tiles.size:
+            both = "" if context is None else ", or with its context (2, y, x, 3)"
             raise ParameterError(
-                f"Model {self.name!r} takes RGB (y, x, 3) uint8, "
+                f"Model {self.name!r} takes RGB (y, x, 3){both} uint8, "
                 f"not {tiles.shape[1:]} {tiles.dtype}."
             )
-        return tiles
+        if context is None or whole:
+            return tiles
+        box = Box(0, 0, *tiles.shape[1:3])
+        padded = (
+            padded_side(box.height, self.spec.input_multiple),
+            padded_side(box.width, self.spec.input_multiple),
+        )
+        return np.stack([np.stack([tile, context.around(tile, box, padded)]) for tile in tiles])
 
     def _checked(self, scores: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-        wanted = (shape[0], len(self.spec.classes), *shape[1:3])
+        wanted = (shape[0], len(self.spec.classes), *shape[-3:-1])
         if scores.shape != wanted:
             raise ModelError(
                 f"Model {self.name!r} answered with the shape {scores.shape[1:]} "

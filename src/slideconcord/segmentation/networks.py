@@ -3,6 +3,7 @@
 A builder takes the `ModelSpec` and returns either a ``torch.nn.Module`` from normalised RGB
 (n, 3, y, x) to one channel of output a class (n, class, y, x), without weights; or, for an
 architecture that has none, a plain function from (y, x, 3) uint8 to (class, y, x) float32 in 0..1.
+Those named in `SEES_CONTEXT` take (n, 6, y, x): the tile's RGB, then its context's.
 torch is imported inside builders only.
 """
 
@@ -55,6 +56,18 @@ def pan_cancer(spec: ModelSpec) -> nn.Module:
     return EcaNfnetDeepLab(len(spec.classes))
 
 
+def multi_level(spec: ModelSpec) -> nn.Module:
+    """Return two U-Nets of two levels, merged; see `multi_level.MultiLevelUnet`."""
+    from slideconcord.segmentation.multi_level import MultiLevelUnet
+
+    given: dict[str, Any] = dict(spec.parameters)
+    assert spec.context is not None  # `build` has seen to it
+    network = MultiLevelUnet(len(spec.classes), spec.context.downsample, **given)
+    if spec.input_multiple % network.multiple:
+        raise ValueError(f"input_multiple must be a multiple of {network.multiple}")
+    return network
+
+
 NETWORKS: MappingProxyType[str, Builder] = MappingProxyType(
     {
         "stain-density": stain_density,
@@ -64,8 +77,11 @@ NETWORKS: MappingProxyType[str, Builder] = MappingProxyType(
         "smp-deeplabv3plus": partial(smp_network, "DeepLabV3Plus"),
         "smp-segformer": partial(smp_network, "Segformer"),
         "eca_nfnet_l3-deeplabv3plus": pan_cancer,
+        "multi-level-unet": multi_level,
     }
 )
+SEES_CONTEXT = frozenset({"multi-level-unet"})
+"""The architectures whose models declare a `context`."""
 
 
 def build(spec: ModelSpec) -> nn.Module | Function:
@@ -81,6 +97,13 @@ def build(spec: ModelSpec) -> nn.Module | Function:
         raise ModelError(
             f"Model {spec.name!r} wants the architecture {spec.architecture!r}; "
             f"known are {', '.join(NETWORKS)}.",
+            spec.name,
+        )
+    if (spec.architecture in SEES_CONTEXT) != (spec.context is not None):
+        does = 'needs a context in its description, such as {"downsample": 4}'
+        raise ModelError(
+            f"Model {spec.name!r}: {spec.architecture} "
+            f"{does if spec.context is None else 'sees no context: take it out of model.json'}.",
             spec.name,
         )
     try:

@@ -32,9 +32,9 @@ class Stages:
     take: Callable[[], int | None]
     """Give the next item, or None when there is none left."""
     read: Callable[[int], Bytes]
-    """Item -> tile (y, x, 3). Called from several threads."""
+    """Item -> tile (y, x, 3), or with context (level, y, x, 3). Called from several threads."""
     compute: Callable[[Bytes], Callable[[], Bytes]]
-    """Tiles (n, y, x, 3) -> a call that waits for (n, class, y, x); the writing thread makes it,
+    """Tiles (n, ...) -> a call that waits for (n, class, y, x); the writing thread makes it,
     so that a GPU is given the next tiles before it has finished these."""
     write: Callable[[int, Bytes], None]
     """Called from one thread, like `show`."""

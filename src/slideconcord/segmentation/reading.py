@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from slideconcord.geometry import Box
+from slideconcord.geometry import Box, Mpp
+from slideconcord.segmentation.context import Context, padded_side
 from slideconcord.segmentation.plan import Plan
 from slideconcord.segmentation.tile_jpeg import through_jpeg
 from slideconcord.segmentation.tiles import TileQueue
@@ -46,7 +47,10 @@ class TileReader:
                 self._early[index] = self.read(index)
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Return a tile (y, x, 3); what is damaged in it is background, and listed."""
+        """Return a tile (y, x, 3), or with its context (level, y, x, 3).
+
+        What is damaged in it is background, and listed.
+        """
         early = self._early.pop(index, None)
         if early is not None:
             return early
@@ -55,9 +59,19 @@ class TileReader:
 
     def read_box(self, box: Box) -> NDArray[np.uint8]:
         """Return any box of the map, as `read` does a tile."""
-        plan = self.plan
+        plan, context = self.plan, self.plan.model.spec.context
         place = box.shift(plan.box_px.y, plan.box_px.x)
-        return self._slide.read_grid(plan.mpp, place, on_damage="mark")
+        tile = self._slide.read_grid(plan.mpp, place, on_damage="mark")
+        return tile if context is None else np.stack([tile, self._around(place, context)])
+
+    def _around(self, place: Box, context: Context) -> NDArray[np.uint8]:
+        """Return the context of a box of the slide's grid; beyond the slide is its background."""
+        plan, multiple = self.plan, self.plan.model.spec.input_multiple
+        step_y, step_x = self._slide.grid_step(plan.mpp)
+        y = place.y + context.first(place.height, padded_side(place.height, multiple))
+        x = place.x + context.first(place.width, padded_side(place.width, multiple))
+        coarse = Mpp(*(side * context.downsample for side in plan.mpp))
+        return self._slide.read_area(y * step_y, x * step_x, coarse, place.shape, on_damage="mark")
 
     def close(self) -> None:
         self._early.clear()

@@ -19,6 +19,7 @@ from pydantic import (
 from slideconcord.errors import ModelError
 from slideconcord.geometry import LARGEST_MPP, SMALLEST_MPP
 from slideconcord.provenance import fingerprint_json
+from slideconcord.segmentation.context import Context
 
 SPEC_FILE, WEIGHTS_FILE = "model.json", "weights.safetensors"
 
@@ -35,6 +36,7 @@ _PIXEL_FIELDS = {
     "std",
     "input_multiple",
     "pad_value",
+    "context",
     "classes",
     "activation",
     "weights_sha256",
@@ -66,6 +68,8 @@ class ModelSpec(BaseModel):
     """Input sides are padded to a multiple of this, evenly on both sides."""
     pad_value: Annotated[int, Field(ge=0, le=255)] = 0
     """The grey level of that padding, before normalisation."""
+    context: Context | None = None
+    """The wider picture that the network sees besides each tile; None when it sees none."""
     classes: Annotated[tuple[str, ...], Field(min_length=1)]
     target: str = ""
     """The class that low and high act on; the last one when not given."""
@@ -102,7 +106,10 @@ class ModelSpec(BaseModel):
     @property
     def hash(self) -> str:
         """SHA-256 over the weights and everything else that changes a pixel of the result."""
-        return fingerprint_json(self.model_dump(mode="json", include=_PIXEL_FIELDS))
+        fields = self.model_dump(mode="json", include=_PIXEL_FIELDS)
+        if self.context is None:
+            del fields["context"]  # models that never had one keep their hash
+        return fingerprint_json(fields)
 
     def changed(self, **fields: Any) -> ModelSpec:
         """Return a copy with other values, checked like a new one.

@@ -73,7 +73,7 @@ class TorchRunner:
         return TorchRunner(module, self.spec, device, precision, engine)
 
     def probabilities(self, tiles: Tiles) -> NDArray[np.float32]:
-        """Return (n, class, y, x) float32 in 0..1 for tiles (n, y, x, 3)."""
+        """Return (n, class, y, x) float32 in 0..1 for tiles (n, y, x, 3) or (n, level, y, x, 3)."""
         return self._begin(tiles, lambda scores: scores)()
 
     def begin(self, tiles: Tiles) -> Finish:
@@ -122,7 +122,7 @@ class TorchRunner:
         if not is_out_of_memory(error):
             raise error
         if len(part) == 1:
-            shape = f"a tile of {part.shape[1]} x {part.shape[2]} px does"
+            shape = f"a tile of {part.shape[-3]} x {part.shape[-2]} px does"
             raise self._too_large(error, shape) from error
         self._most = len(part) // 2
         if self._device.type == "cuda":
@@ -133,7 +133,9 @@ class TorchRunner:
         import torch
 
         there = self._transfer.up(torch.from_numpy(np.ascontiguousarray(tiles)))
-        images, crop = self._standardise(there)
+        images, crop = self._standardise(there.flatten(0, -4))
+        if there.ndim == 5:  # a tile's levels become channels: RGB of the tile, RGB of its context
+            images = images.reshape(len(there), -1, *images.shape[2:])
         with self._autocast():
             output = self._network(images)
         if output.ndim != 4 or output.shape[1] != len(self.spec.classes):

@@ -37,14 +37,14 @@ class Taps:
         return int(self.first[-1]) + int(np.flatnonzero(self.shares[-1])[-1]) + 1
 
 
-def area_taps(start: float, step: float, count: int) -> Taps:
+def area_taps(start: float, step: float, count: int, *, exact: bool = False) -> Taps:
     """Return the taps of ``count`` new pixels; pixel i covers ``start + [i, i + 1) * step``.
 
     ``start`` and ``step`` are in old pixels. A step within 0.1 % of 1 picks the pixel under
-    each centre, because mixing would only blur.
+    each centre, because mixing would only blur; unless ``exact``, which keeps the fraction.
     """
     index = np.arange(count, dtype=np.float64)
-    if abs(step - 1) < SAME_STEP:
+    if not exact and abs(step - 1) < SAME_STEP:
         first = np.floor(start + (index + 0.5) * step).astype(np.int64)
         return Taps(first, np.ones((count, 1), np.float32))
     low = _snapped(start + index * step)

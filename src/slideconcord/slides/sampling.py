@@ -56,18 +56,34 @@ class Sampler:
         return Tile(out, tile.damaged)
 
     def at_step(
-        self, y: float, x: float, step: tuple[float, float], shape: tuple[int, int]
+        self,
+        y: float,
+        x: float,
+        step: tuple[float, float],
+        shape: tuple[int, int],
+        *,
+        exact: bool = False,
     ) -> Tile:
-        """Return ``shape`` pixels of ``step`` level-0 pixels each, from level-0 (y, x) on."""
-        return self.from_level(self._level_for(step), y, x, step, shape)
+        """Return ``shape`` pixels of ``step`` level-0 pixels each, from level-0 (y, x) on.
+
+        ``exact``: see `area_taps`.
+        """
+        return self.from_level(self._level_for(step), y, x, step, shape, exact=exact)
 
     def from_level(
-        self, level: int, y: float, x: float, step: tuple[float, float], shape: tuple[int, int]
+        self,
+        level: int,
+        y: float,
+        x: float,
+        step: tuple[float, float],
+        shape: tuple[int, int],
+        *,
+        exact: bool = False,
     ) -> Tile:
         """Return the same as `at_step`, made of the pixels of one level."""
         down, across = self._pyramid.plans[level].downsample
-        rows = area_taps(y / down, step[0] / down, shape[0])
-        columns = area_taps(x / across, step[1] / across, shape[1])
+        rows = area_taps(y / down, step[0] / down, shape[0], exact=exact)
+        columns = area_taps(x / across, step[1] / across, shape[1], exact=exact)
         out: list[Rgb] = []
         damaged: set[NativeTile] = set()
         for band in _bands(rows, columns.stop - columns.start):

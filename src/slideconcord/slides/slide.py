@@ -195,6 +195,30 @@ class Slide:
         tile = self._sampler.at_step(box_px.y * step_y, box_px.x * step_x, step, box_px.shape)
         return self._checked(tile, on_damage)
 
+    def read_area(
+        self,
+        y: float,
+        x: float,
+        mpp: float | tuple[float, float] | Mpp,
+        shape: tuple[int, int],
+        *,
+        on_damage: OnDamage = "raise",
+    ) -> Rgb:
+        """Return ``shape`` pixels of size ``mpp``, from the level-0 corner (y, x) on.
+
+        Each pixel of the (y, x, 3) uint8 image is the mean of exactly the area it covers, also
+        where ``mpp`` is that of a stored level and the area begins between two of its pixels;
+        `read_grid` would move the image by up to half a pixel. Outside is background.
+
+        Raises
+        ------
+        ParameterError, DamagedSlideError
+            As `read_region_mpp`.
+        """
+        self._check_request(Box(0, 0, *shape), on_damage)
+        tile = self._sampler.at_step(y, x, self.grid_step(mpp), shape, exact=True)
+        return self._checked(tile, on_damage)
+
     def grid_step(self, mpp: float | tuple[float, float] | Mpp) -> tuple[float, float]:
         """Return how many level-0 pixels (y, x) a pixel of the grid at ``mpp`` is.
 
