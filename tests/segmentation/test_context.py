@@ -180,7 +180,8 @@ def test_the_map_does_not_show_where_tiles_lay(tmp_path: Path):
     for other in others:
         off = np.abs(other - whole)
         assert np.ptp(whole) > 200
-        assert off.max() <= 6 and off.mean() < 0.6
+        assert off.max() <= 6
+        assert off.mean() < 0.6
     # What the context shows is the slide itself, a little blurred; a pixel beside it would not do.
     red = smooth_image()[8:-8, 8:-8, 0].astype(float)
     right = np.abs(whole - red).mean()

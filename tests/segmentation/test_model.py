@@ -389,6 +389,8 @@ def test_openvino_answers_as_pytorch_does(folder: Path):
     model = load_model(folder, device="cpu", precision="fp32")
     other = model.on(engine="openvino", precision="fp32")
     assert (other.engine, other.precision) == ("openvino", "fp32")
+    rounded = model.on(engine="openvino", precision="bf16").predict_batch(tiles)
+    np.testing.assert_allclose(rounded, model.predict_batch(tiles), atol=0.05)
     first = other.predict_batch(tiles)
     np.testing.assert_allclose(first, model.predict_batch(tiles), atol=1e-4)
     other.predict_batch(tiles[::-1])

@@ -148,7 +148,7 @@ def test_what_does_not_fit_is_named(fields: dict[str, object], says: str):
 
 
 def test_a_context_for_a_network_that_sees_none_is_refused():
-    with pytest.raises(ModelError, match="smp-unet sees no context: take it out of model.json"):
+    with pytest.raises(ModelError, match=r"smp-unet sees no context: take it out of model\.json"):
         build(spec_of("smp-unet", context={"downsample": 4}))
 
 

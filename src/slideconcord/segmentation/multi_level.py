@@ -70,7 +70,7 @@ class MultiLevelUnet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor, Tensor]:
         """Return logits of normalised RGB (n, 6, y, x): the tile, then its context."""
-        tile, context = images.split(3, 1)
+        tile, context = images[:, :3], images[:, 3:]
         wide = self.low.decoded(self.low.features(context))
         features = self.high.features(tile)
         # The paper: the second-last block of the high-resolution encoder.

@@ -13,7 +13,8 @@ JPEG_QUALITY = 95
 def through_jpeg(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return a tile (y, x, 3) uint8 as it comes back from a JPEG file of quality 95.
 
-    Of a tile with its context (level, y, x, 3) each picture is a file of its own. What the paper does not say is as OpenCV writes: colours at half resolution.
+    Of a tile with its context (level, y, x, 3) each picture is a file of its own. What the paper
+    does not say is as OpenCV writes: colours at half resolution.
     """
     if rgb.ndim == 4:
         return np.stack([through_jpeg(level) for level in rgb])

@@ -149,7 +149,8 @@ class TorchRunner:
     def _autocast(self) -> Any:
         import torch
 
-        if self.precision == "fp32":
+        # OpenVINO rounds by itself, and cannot convert a network that torch casts meanwhile.
+        if self.precision == "fp32" or self.engine == "openvino":
             return nullcontext()
         dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
         return torch.autocast(self._device.type, dtype)
