@@ -14,11 +14,15 @@ from hypothesis import strategies as st
 
 from annotations.studies.study_folders import STROMA, TUMOR, TWO_ROUNDS, make_study, square
 from slideconcord.annotations import Annotation, read_annotations, write_annotations
+from slideconcord.annotations.editing import About, ClassList
+from slideconcord.annotations.editing.journal import journal_of
+from slideconcord.annotations.editing.operations import add, delete, set_class
 from slideconcord.annotations.geojson_head import read_metadata
 from slideconcord.annotations.studies import finished_readings, progress_of, statuses
 from slideconcord.annotations.studies.desk import Desk
 from slideconcord.annotations.studies.order import Order
 from slideconcord.annotations.studies.owner import now
+from slideconcord.annotations.studies.reading_document import ReadingDocument
 from slideconcord.errors import AnnotationError, MismatchError, OutputError, SlideError
 
 
@@ -359,3 +363,74 @@ def test_a_record_remembers_when(study):
     at = reading.record.finished_at
     assert abs(now() - at) < timedelta(minutes=5)
     assert replace(reading.record, events=()).state == "not started"
+
+
+def test_a_reading_is_edited_step_by_step(study):
+    desk = study.desk("o1")
+    with desk.open("s1") as reading:
+        document = reading.edit()
+        assert document is reading.edit()
+        assert document.sheet.classes.names == ("Tumor", "Stroma")
+        document.do(add([square(10), square(300)]))
+        document.do(delete(document.sheet, [document.sheet.at(350, 350)[0].id]))
+        assert len(reading.annotations()) == len(desk.read("s1")) == 1
+        for change in (reading.save, reading.finish, reading.take_in):
+            with pytest.raises(MismatchError, match="is being edited: make the change in its doc"):
+                change([])
+    assert document.is_closed
+    (found,) = desk.read("s1")
+    assert found.observer == "o1"
+    assert desk.slides()[0].annotations == 1
+    assert [path.name for path in reading.path.parent.iterdir()] == ["s1.geojson"]
+
+
+def test_editing_ends_with_finishing_but_not_with_a_refusal_to_finish(study):
+    desk = study.desk("o1")
+    with desk.open("s1") as reading:
+        document = reading.edit()
+        document.do(add([square(10, None)]))
+        with pytest.raises(AnnotationError, match=r"1 annotation\(s\) of other classes \(no class"):
+            reading.finish()
+        document.do(set_class(document.sheet, [next(iter(document.sheet)).id], "Stroma"))
+        reading.finish()
+        assert document.is_closed
+        with pytest.raises(MismatchError, match="is finished: reopen it"):
+            reading.edit()
+    assert [a.class_name for a in desk.read("s1")] == ["Stroma"]
+    assert desk.slides()[0].state == "finished"
+
+
+def test_changes_in_hand_are_there_after_a_crash(study, tmp_path):
+    reading = study.desk("o1").open("s1")
+    reading.edit().do(add([square(10)]))
+    # what the disk holds when the power goes
+    shutil.copytree(study.folder, tmp_path / "after")
+    reading.close()
+    desk = replace(study, folder=tmp_path / "after").desk("o1")
+    lock = tmp_path / "after" / "annotations" / "o1" / "first" / "s1.geojson.lock"
+    lock.unlink()
+    assert len(desk.read("s1")) == 1
+    with desk.open("s1") as reading:
+        assert reading.record.annotations == 1
+        assert len(reading.edit().sheet) == 1
+    assert [path.name for path in lock.parent.iterdir()] == ["s1.geojson"]
+
+
+def test_a_document_that_was_taken_over_changes_nothing(tmp_path):
+    mine = True
+
+    def require_mine():
+        if not mine:
+            raise OutputError("it was taken over")
+
+    path = tmp_path / "s1.geojson"
+    document = ReadingDocument(path, About(), ClassList((TUMOR,)), {}, require_mine)
+    document.do(add([square(10)]))
+    kept, mine = journal_of(path).read_bytes(), False
+    for act in (document.undo, document.save, lambda: document.do(add([square(300)]))):
+        with pytest.raises(OutputError, match="it was taken over"):
+            act()
+    document.close(save=False)
+    assert journal_of(path).read_bytes() == kept
+    assert not path.exists()
+    assert len(document.sheet) == 1

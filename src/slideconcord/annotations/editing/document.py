@@ -81,6 +81,11 @@ class Document:
             file.close()
             raise
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, so that nothing can be changed any more."""
+        return self._journal.is_closed
+
     def __enter__(self) -> Self:
         return self
 
@@ -134,7 +139,7 @@ class Document:
 
     def close(self, *, save: bool = True) -> None:
         """Make the snapshot whole, unless that is left to the next time, and let go of it."""
-        if self._journal.is_closed:
+        if self.is_closed:
             return
         try:
             if save:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from slideconcord.annotations.annotation import Annotations
+from slideconcord.annotations.editing import read_document
 from slideconcord.annotations.exchange import read_annotations
 from slideconcord.annotations.studies.owner import now
 from slideconcord.annotations.studies.progress import ReadingStatus, own_record, status_of
@@ -137,7 +138,7 @@ class Desk:
         if reason := self._too_late(about, chosen):
             raise MismatchError(reason)
         path = self.study.reading_path(self.observer.id, chosen.name, about.id)
-        return read_annotations(path) if path.exists() else None
+        return read_document(path) if path.exists() else None
 
     def _locked(self, slide_id: str, round_name: str | None) -> Reading:
         about, chosen = self.study.slide(slide_id), self.study.round(round_name)

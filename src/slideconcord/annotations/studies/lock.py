@@ -19,8 +19,8 @@ from typing import Self
 from slideconcord.annotations.studies.owner import Owner, now
 from slideconcord.errors import OutputError
 
-STALE_AFTER = timedelta(hours=12)
-"""Since the last save: as long as no working day is."""
+STALE_AFTER = timedelta(hours=1)
+"""Without a sign of life: a window that has a reading open gives one every minute."""
 _WRITTEN_WITHIN_S = 2.0
 
 
@@ -53,7 +53,7 @@ class OwnedLock:
         self._stale_after = stale_after
         while not self._create(self.path):
             self._take_over()
-            if self._is_mine():
+            if self.is_mine:
                 return
 
     def require(self) -> None:
@@ -64,11 +64,11 @@ class OwnedLock:
         OutputError
             Naming who did.
         """
-        if not self._is_mine():
+        if not self.is_mine:
             other = _read(self.path)
             raise OutputError(
-                f"{_subject(self.path)} was taken over by {other or 'somebody else'}, since it was "
-                "not saved for long: nothing was written. Close it and open it anew.",
+                f"{_subject(self.path)} was taken over by {other or 'somebody else'}, since it "
+                "gave no sign of life for long: nothing was written. Close it and open it anew.",
                 self.path,
             )
 
@@ -86,8 +86,8 @@ class OwnedLock:
     def release(self) -> None:
         """Give the file free; a lock that somebody took over is left alone."""
         claim = self._claim_path(self.owner)
-        if self._is_mine() and self._create(claim):
-            if self._is_mine():
+        if self.is_mine and self._create(claim):
+            if self.is_mine:
                 self.path.unlink(missing_ok=True)
             claim.unlink(missing_ok=True)
 
@@ -97,7 +97,9 @@ class OwnedLock:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def _is_mine(self) -> bool:
+    @property
+    def is_mine(self) -> bool:
+        """Whether nobody took it over."""
         try:
             found = Owner.read(self.path)
         except FileNotFoundError:

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from slideconcord.annotations.annotation import Annotation, Annotations
-from slideconcord.annotations.exchange import atomic, read_annotations, write_annotations
+from slideconcord.annotations.editing import About, ClassList, Document, read_document
+from slideconcord.annotations.exchange import atomic, write_annotations
 from slideconcord.annotations.studies.lock import OwnedLock
 from slideconcord.annotations.studies.owner import Owner
+from slideconcord.annotations.studies.reading_document import (
+    ReadingDocument,
+    drop_journal,
+    has_unsaved,
+)
 from slideconcord.annotations.studies.record import KEY, Record, Step, read_record
 from slideconcord.errors import AnnotationError, MismatchError, OutputError
 
 if TYPE_CHECKING:
     from slideconcord.annotations.studies.study import Observer, Round, Study, StudySlide
-    from slideconcord.geometry import Box, Mpp
     from slideconcord.slides import Slide
 
 
@@ -39,13 +44,15 @@ class Reading:
     ) -> None:
         self.study, self.observer, self.round, self.about = study, observer, chosen, about
         self.path = study.reading_path(observer.id, chosen.name, about.id)
-        """The GeoJSON file; only `save` and its kin write it."""
-        self._bounds: Box | None = slide.bounds
-        self._mpp: Mpp = slide.mpp
+        """The GeoJSON file; nothing but this object and its document writes it."""
+        self.recovered: tuple[str, ...] = ()
+        """What was said of changes that a crash had left in the journal."""
+        self._facts = About(slide.fingerprint, slide.mpp, slide.bounds)
+        self._document: ReadingDocument | None = None
         _make_folder(self.path.parent)
         self._lock = OwnedLock(self.path.with_name(f"{self.path.name}.lock"), Owner(observer.id))
         try:
-            self.record = self._begin(slide)
+            self.record = self._begin(slide.path.name)
         except BaseException:
             self._lock.release()
             raise
@@ -61,18 +68,34 @@ class Reading:
         return self.record.state == "in progress"
 
     def annotations(self) -> Annotations:
-        """Read what was saved last."""
-        return read_annotations(self.path)
+        """Return what is there, with every change that was made in `edit`."""
+        return read_document(self.path, self._facts)
 
-    def require_mine(self) -> None:
-        """Refuse to go on when somebody took the reading over; cheap enough for every change.
+    def edit(self) -> Document:
+        """Open the reading to change it step by step, each on disk before it counts.
+
+        Closing the reading closes the document, too; while it is open, nothing else saves.
+
+        Raises
+        ------
+        OutputError, MismatchError
+            As `save`.
+        """
+        self._require_open()
+        self._lock.renew()
+        if self._document is None or self._document.is_closed:
+            self._document = self._open_document()
+        return self._document
+
+    def renew(self) -> None:
+        """Say that somebody is still at work: once a minute is enough.
 
         Raises
         ------
         OutputError
-            Naming who did.
+            When somebody else took the reading over, naming who did.
         """
-        self._lock.require()
+        self._lock.renew()
 
     def save(self, annotations: Iterable[Annotation]) -> list[str]:
         """Replace what was saved before; return what was repaired or left out, line by line.
@@ -82,56 +105,48 @@ class Reading:
         OutputError
             When the reading was taken over, or its place cannot be written.
         MismatchError
-            When it is finished.
+            When it is finished, or is being edited.
         AnnotationError
             When an annotation cannot be written.
         """
         self._require_open()
+        self._require_unedited()
         return self._write(annotations)
 
+    def take_in(self, annotations: Iterable[Annotation]) -> list[str]:
+        """Save annotations that were drawn in another program; the file remembers that they were.
+
+        Raises
+        ------
+        OutputError, MismatchError, AnnotationError
+            As `save`.
+        """
+        self._require_open()
+        self._require_unedited()
+        return self._write(annotations, "imported")
+
     def finish(self, annotations: Iterable[Annotation] | None = None) -> list[str]:
-        """Save for good, also when nothing was found: an empty reading says "nothing here".
+        """Keep what there is for good; when that is nothing, it says "nothing here".
 
         Parameters
         ----------
         annotations
-            All there is; what was saved last when None.
+            All there is; what was saved or edited last when None.
 
         Raises
         ------
         OutputError, MismatchError
             As `save`.
         AnnotationError
-            When an annotation has no class of the study.
+            When an annotation has no class of the study; it can still be edited then.
         """
         self._require_open()
-        given = self.annotations() if annotations is None else tuple(annotations)
-        self._require_classes(given)
-        return self._write(given, "finished")
-
-    def close(self) -> None:
-        """Give the reading free; what was not saved is lost."""
-        self._lock.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _begin(self, slide: Slide) -> Record:
-        named = self.observer.id, self.round.name, self.about.id
-        found = read_record(self.path, *named)
-        if found is None:
-            self.record = Record(self.study.name, *named, slide.fingerprint)
-            self._write((), "started")
-            return self.record
-        if found.slide_fingerprint != slide.fingerprint:
-            raise MismatchError(
-                f"The reading {self.path} was made on another file than {slide.path.name} is now: "
-                "put back the slide that was annotated."
-            )
-        return found
+        if annotations is not None:
+            self._require_unedited()
+        found = self.annotations() if annotations is None else tuple(annotations)
+        self._require_classes(found)
+        self._end_editing()
+        return self._write(found, "finished")
 
     def reopen(self) -> None:
         """Let a finished reading be changed again; the file remembers that it was.
@@ -147,21 +162,72 @@ class Reading:
             raise MismatchError(f"The reading {self.path} is not finished: go on with it.")
         self._write(self.annotations(), "reopened")
 
-    def take_in(self, annotations: Iterable[Annotation]) -> list[str]:
-        """Save annotations that were drawn in another program; the file remembers that they were.
+    def close(self) -> None:
+        """Make the file whole and give the reading free."""
+        try:
+            if self._document is not None and self._lock.is_mine:
+                self._settle()
+        finally:
+            if self._document is not None:
+                self._document.close(save=False)
+            self._lock.release()
 
-        Raises
-        ------
-        OutputError, MismatchError, AnnotationError
-            As `save`.
-        """
-        self._require_open()
-        return self._write(annotations, "imported")
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _begin(self, file: str) -> Record:
+        named = self.observer.id, self.round.name, self.about.id
+        found = read_record(self.path, *named)
+        if found is None:
+            self.record = Record(self.study.name, *named, self._facts.slide_fingerprint)
+            self._write((), "started")
+            return self.record
+        if found.slide_fingerprint != self._facts.slide_fingerprint:
+            raise MismatchError(
+                f"The reading {self.path} was made on another file than {file} is now: put back "
+                "the slide that was annotated."
+            )
+        self.record = found
+        if has_unsaved(self.path):
+            # a crash left them: from here on the file alone says what there is
+            self._document = self._open_document()
+            self.recovered = self._document.report
+            self._settle()
+        return self.record
+
+    def _open_document(self) -> ReadingDocument:
+        return ReadingDocument(
+            self.path,
+            self._facts,
+            ClassList(self.study.classes),
+            self._metadata(self.record),
+            self._lock.require,
+        )
+
+    def _settle(self) -> None:
+        """Let the file alone say what there is, signed and counted."""
+        self._end_editing()
+        self._write(self.annotations())
+
+    def _end_editing(self) -> None:
+        if self._document is not None:
+            self._document.close()
+            self._document = None
+            drop_journal(self.path)
 
     def _require_open(self) -> None:
         if not self.is_open:
             raise MismatchError(
                 f"The reading {self.path} is finished: reopen it before you change it."
+            )
+
+    def _require_unedited(self) -> None:
+        if self._document is not None and not self._document.is_closed:
+            raise MismatchError(
+                f"The reading {self.path} is being edited: make the change in its document."
             )
 
     def _require_classes(self, annotations: Iterable[Annotation]) -> None:
@@ -184,24 +250,23 @@ class Reading:
         record = record.after(step) if step else record
         with atomic(self.path) as partial:
             report = write_annotations(
-                Annotations.of(signed, _metadata(record, self._mpp)), partial, bounds=self._bounds
+                Annotations.of(signed, self._metadata(record)), partial, bounds=self._facts.bounds
             )
             _to_disk(partial)
             self._lock.require()
         self.record = record
         return report
 
+    def _metadata(self, record: Record) -> dict[str, Any]:
+        from slideconcord import __version__
 
-def _metadata(record: Record, mpp: Mpp) -> dict[str, Any]:
-    from slideconcord import __version__
-
-    return {
-        "software": "slideconcord",
-        "version": __version__,
-        "slide_fingerprint": record.slide_fingerprint,
-        "slide_mpp": list(mpp),
-        KEY: record.to_json(),
-    }
+        return {
+            "software": "slideconcord",
+            "version": __version__,
+            "slide_fingerprint": record.slide_fingerprint,
+            "slide_mpp": list(self._facts.mpp or ()),
+            KEY: record.to_json(),
+        }
 
 
 def _make_folder(folder: Path) -> None:
