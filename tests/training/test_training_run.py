@@ -10,14 +10,20 @@ import pytest
 import torch
 
 import slideconcord as sc
-from slideconcord.errors import OutputError, TrainingError
+from slideconcord.errors import ModelError, OutputError, TrainingError
+from slideconcord.segmentation.model_files import model_weights
+from slideconcord.segmentation.networks import build
+from slideconcord.segmentation.spec import make_spec
+from slideconcord.training.averaging import running_mean
 from slideconcord.training.folder import CHECKPOINT
+from slideconcord.training.initialise import take_over
 from slideconcord.training.learning import Learning
 from slideconcord.training.log import Log, read_log
 from slideconcord.training.losses import Dice
 from slideconcord.training.options import TrainOptions
+from slideconcord.training.results import halved
 from slideconcord.training.run import train, train_steps
-from training.training_data import folder_recipe, tiny, write_folder
+from training.training_data import TINY, folder_recipe, tiny, write_folder
 
 CPU = TrainOptions(device="cpu", readers=2)
 
@@ -265,6 +271,66 @@ def test_the_weights_that_are_kept_are_those_of_the_best_check_or_the_last_step(
     name, wanted = seen[4 if keep == "best" else 8]
     assert torch.equal(kept[name], wanted)
     assert not torch.equal(seen[4][1], seen[8][1])
+
+
+def test_a_running_mean_is_kept_and_goes_on_to_the_same_weights(whole, data, tmp_path):
+    recipe = folder_recipe(data, train__average=0.9, train__keep="last")
+    list(train_steps(recipe, tmp_path / "at once", CPU))
+    with closing(train_steps(recipe, tmp_path / "twice", CPU)) as steps:
+        for step in steps:
+            if step.step == 5:
+                break
+    train(recipe, tmp_path / "twice", CPU)
+    assert weights(tmp_path / "at once") == weights(tmp_path / "twice")
+    assert curves(tmp_path / "at once") == curves(tmp_path / "twice")
+    assert weights(tmp_path / "at once") != weights(whole[0])
+
+
+def test_the_running_mean_is_the_mean_that_its_decay_says():
+    module = torch.nn.BatchNorm1d(1)
+    mean = running_mean(module, 0.5)
+    expected = None
+    for step, value in enumerate([4.0, 8.0, 2.0, 6.0] * 10):
+        with torch.no_grad():
+            module.weight.fill_(value)
+            module.num_batches_tracked.fill_(step)
+        mean.update_parameters(module)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = value if expected is None else decay * expected + (1 - decay) * value
+    assert mean.module.weight.item() == pytest.approx(expected)
+    assert int(mean.module.num_batches_tracked) == 39
+
+
+def test_a_run_starts_from_another_model_where_it_fits(whole, data, tmp_path):
+    trained = whole[0] / "model"
+    start = folder_recipe(data, network={**TINY["network"], "weights": str(trained)})
+    assert str(trained) not in json.dumps(start.to_json())
+    assert start.to_json()["network"]["weights"] == sc.load_model(trained, device="cpu").hash
+    three = tiny(network={**TINY["network"], "weights": str(trained)})
+    fields = json.loads((trained / "model.json").read_text())
+    network = build(make_spec({**fields, "classes": list(three.classes), "weights_sha256": None}))
+    anew = take_over(network, str(trained))
+    assert anew == ["segmentation_head.0.bias", "segmentation_head.0.weight"]
+    kept = model_weights(trained)
+    assert all(torch.equal(t, kept[k]) for k, t in network.state_dict().items() if k not in anew)
+    with pytest.raises(TrainingError, match=r"nothing of the model .* fits this architecture"):
+        take_over(torch.nn.Linear(2, 2), str(trained))
+    with pytest.raises(ModelError, match="No model 'nowhere'"):
+        folder_recipe(data, network={**TINY["network"], "weights": "nowhere"})
+
+
+def test_weights_can_be_stored_in_half_the_size(whole, data, tmp_path):
+    train(folder_recipe(data, model={**TINY["model"], "half": True}), tmp_path / "half", CPU)
+    half, single = model_weights(tmp_path / "half/model"), model_weights(whole[0] / "model")
+    for name, tensor in single.items():
+        assert torch.equal(half[name], tensor.half() if tensor.is_floating_point() else tensor)
+    black = np.zeros((64, 64, 3), np.uint8)
+    given = [
+        sc.load_model(f / "model", "cpu", "fp32")(black) for f in (tmp_path / "half", whole[0])
+    ]
+    np.testing.assert_allclose(*given, atol=0.01)
+    with pytest.raises(TrainingError, match="w does not fit into 16 bits"):
+        halved({"w": torch.tensor([1e6])})
 
 
 def test_it_learns(data, tmp_path):

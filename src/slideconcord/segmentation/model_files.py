@@ -86,6 +86,24 @@ def load_weights(module: nn.Module, spec: ModelSpec, folder: Path) -> None:
     ModelError
         When the file is absent, damaged, or of another architecture.
     """
+    state = _checked_weights(spec, folder)
+    check_architecture(module, spec)
+    check_state(module, state, spec)
+    module.load_state_dict(state)
+
+
+def model_weights(folder: Path) -> dict[str, Tensor]:
+    """Return the weights in a model folder, by name.
+
+    Raises
+    ------
+    ModelError
+        When the file is absent, damaged, or not the one that the model names.
+    """
+    return _checked_weights(read_spec(folder), folder)
+
+
+def _checked_weights(spec: ModelSpec, folder: Path) -> dict[str, Tensor]:
     path = folder / WEIGHTS_FILE
     if not path.is_file():
         raise ModelError(f"Model {spec.name!r} has no {WEIGHTS_FILE} in {folder}.", spec.name)
@@ -96,10 +114,7 @@ def load_weights(module: nn.Module, spec: ModelSpec, folder: Path) -> None:
             "The file is damaged or was exchanged: get the model again.",
             spec.name,
         )
-    check_architecture(module, spec)
-    state = read_safetensors(path, spec.name)
-    check_state(module, state, spec)
-    module.load_state_dict(state)
+    return read_safetensors(path, spec.name)
 
 
 def save_model(

@@ -14,7 +14,7 @@ from torch import Tensor
 from slideconcord.annotations.exchange import atomic
 from slideconcord.errors import OutputError
 
-_NETWORK, _OPTIMISER = "network.", "optimiser."
+_NETWORK, _OPTIMISER, _AVERAGED = "network.", "optimiser.", "averaged."
 _STANDS = "stands"
 
 
@@ -31,6 +31,8 @@ class Checkpoint:
     """The best check so far, and how many have not been better since."""
     plain: dict[str, Any] = field(default_factory=dict)
     """What else is plain JSON, such as the gradient scaler's state."""
+    averaged: Mapping[str, Tensor] = field(default_factory=dict)
+    """The running mean of the network, where one is kept."""
 
     def write(self, path: Path) -> None:
         """Write the file.
@@ -44,6 +46,7 @@ class Checkpoint:
 
         tensors = {_NETWORK + name: tensor for name, tensor in self.network.items()}
         tensors |= {_OPTIMISER + name: tensor for name, tensor in self.optimiser.items()}
+        tensors |= {_AVERAGED + name: tensor for name, tensor in self.averaged.items()}
         stands = {"step": self.step, "scores": self.scores, "plain": self.plain}
         with atomic(path) as partial:
             # Tensors that share storage or are views cannot be stored as such.
@@ -76,7 +79,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
         }
 
     return Checkpoint(
-        stands["step"], under(_NETWORK), under(_OPTIMISER), stands["scores"], stands["plain"]
+        stands["step"],
+        under(_NETWORK),
+        under(_OPTIMISER),
+        stands["scores"],
+        stands["plain"],
+        under(_AVERAGED),
     )
 
 

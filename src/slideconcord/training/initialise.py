@@ -9,6 +9,9 @@ from typing import Any
 
 from torch import nn
 
+from slideconcord.errors import TrainingError
+from slideconcord.segmentation.model_files import model_folder, model_weights
+
 Initialisation = Callable[[nn.Module], None]
 
 
@@ -32,6 +35,30 @@ def fan_in(network: nn.Module) -> None:
         nn.init.uniform_(convolution.weight, -reach, reach)
         if convolution.bias is not None:
             nn.init.uniform_(convolution.bias, -reach, reach)
+
+
+def take_over(network: nn.Module, model: str) -> list[str]:
+    """Take over the weights of a trained model; return the names that begin anew.
+
+    A head for other classes has another shape and begins anew.
+
+    Raises
+    ------
+    ModelError
+        When there is no such model, or its weights are damaged.
+    TrainingError
+        When nothing of it fits.
+    """
+    own = network.state_dict()
+    found = model_weights(model_folder(model))
+    fit = {name: t for name, t in found.items() if name in own and own[name].shape == t.shape}
+    if not fit:
+        raise TrainingError(
+            f"network.weights: nothing of the model {model} fits this architecture: "
+            "give the same architecture and parameters, or leave it out."
+        )
+    network.load_state_dict(fit, strict=False)
+    return sorted(own.keys() - fit.keys())
 
 
 def _convolutions(module: nn.Module) -> list[nn.Conv1d | nn.Conv2d]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,10 +15,11 @@ from slideconcord.errors import OutputError, TrainingError
 from slideconcord.segmentation.device import choose_device, choose_precision, is_out_of_memory
 from slideconcord.segmentation.networks import build
 from slideconcord.training.augment.random import Draws
+from slideconcord.training.averaging import running_mean
 from slideconcord.training.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
 from slideconcord.training.checks import Scores, scores_of, summed, tile_counts
 from slideconcord.training.data.batches import Loader, ReadBatch
-from slideconcord.training.initialise import INITIALISATIONS
+from slideconcord.training.initialise import INITIALISATIONS, take_over
 from slideconcord.training.learner import Batch, Learner
 from slideconcord.training.optimisers import set_rate
 
@@ -78,9 +80,12 @@ class Learning:
         """Steps done."""
         self.parts = options.parts
         self._recipe = recipe
-        self.module = self._built(spec)
+        # Convolutions are faster when the channels of a pixel lie together.
+        self.module = self._built(spec).to(memory_format=torch.channels_last)
         self.optimiser = recipe.optimiser_settings.make(self.module)
         network, self._stepping = fabric.setup(self.module, self.optimiser)
+        decay = recipe.train.average
+        self._averaged = running_mean(self.module, decay) if decay else None
         mean, std = (
             255 * torch.tensor(value, device=fabric.device)[:, None, None]
             for value in (prepared.mean, prepared.std)
@@ -96,6 +101,11 @@ class Learning:
         self._loader = Loader(
             prepared, recipe.data.tile_px, recipe.train.batch, rank, world, options.readers
         )
+
+    @property
+    def kept(self) -> torch.nn.Module:
+        """The network that is checked and becomes the model: the running mean, if there is one."""
+        return self.module if self._averaged is None else self._averaged.module
 
     def batches(self) -> Generator[ReadBatch]:
         """Yield the batches that are still to be learnt from."""
@@ -121,11 +131,13 @@ class Learning:
                 self._share_memory(error, len(batch.places))
             else:
                 self.step_number += 1
+                if self._averaged is not None:
+                    self._averaged.update_parameters(self.module)
                 return self._over_devices(terms)
 
     def check(self) -> Scores:
         """Return how good the network is on the tiles that are checked on."""
-        self.module.eval()
+        self.kept.eval()
         while True:
             try:
                 sums = self._checked(max(self._own_batch // self.parts, 1))
@@ -145,6 +157,7 @@ class Learning:
             optimiser_tensors(self.optimiser),
             scores,
             {**plain, "precision": scaler},
+            {} if self._averaged is None else self.kept.state_dict(),
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -158,6 +171,9 @@ class Learning:
         try:
             self.module.load_state_dict(checkpoint.network)
             restore_optimiser(self.optimiser, checkpoint.optimiser)
+            if self._averaged is not None:
+                self.kept.load_state_dict(checkpoint.averaged)
+                self._averaged.n_averaged.fill_(checkpoint.step)
         except (RuntimeError, ValueError, KeyError) as error:
             raise OutputError(f"The checkpoint does not fit the recipe: {error}.") from error
         if scaler := checkpoint.plain.get("precision"):
@@ -174,6 +190,8 @@ class Learning:
             if not isinstance(module, torch.nn.Module):
                 raise TrainingError(f"{spec.architecture} has no weights: it cannot be trained.")
             INITIALISATIONS[self._recipe.network.start](module)
+        if self._recipe.network.weights:
+            take_over(module, self._recipe.network.weights)
         return module
 
     def _learn(self, batch: ReadBatch) -> Terms:
@@ -210,10 +228,13 @@ class Learning:
     def _checked(self, batch: int) -> Tensor:
         classes = len(self._classes)
         sums = torch.zeros((classes + 1, 3), dtype=torch.float64)
-        with torch.inference_mode():
+        learner = (
+            self.learner if self._averaged is None else replace(self.learner, network=self.kept)
+        )
+        with torch.inference_mode(), self.fabric.autocast():
             for tiles in self._loader.checking(batch):
                 images = tiles.images.to(self.fabric.device).float()
-                logits = self.learner.logits(images)
+                logits = learner.logits(images).float()
                 sums += summed(tile_counts(logits, tiles.masks.to(self.fabric.device))).cpu()
         return sums if self.fabric.device.type == "cpu" else sums.to(self.fabric.device)
 

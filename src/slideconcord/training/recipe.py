@@ -12,7 +12,9 @@ from pydantic import Field
 
 from slideconcord.errors import ParameterError
 from slideconcord.provenance import fingerprint_json
+from slideconcord.segmentation.model_files import model_folder
 from slideconcord.segmentation.networks import NETWORKS
+from slideconcord.segmentation.spec import read_spec
 from slideconcord.training.augment.chain import Augment, make_augment
 from slideconcord.training.data.balance import BALANCES, Balance
 from slideconcord.training.data.labels import Labels
@@ -72,6 +74,8 @@ class NetworkSettings:
     parameters: dict[str, Any] = field(default_factory=dict)
     start: str = "as-built"
     """A name in INITIALISATIONS."""
+    weights: str = ""
+    """A model, by name or folder, whose weights are taken over where name and shape agree."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class TrainSettings:
     """At most so many tiles are checked, evenly chosen; all when None."""
     keep: Literal["best", "last"] = "best"
     """Which weights become the model: of the best check, or of the last step."""
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of the running mean of the weights, which is then checked and kept; none when 0."""
     patience: int | None = None
     """Stop after so many checks without a better one; never when None."""
 
@@ -107,6 +113,8 @@ class ModelSettings:
     """Side of a tile at inference; that of training when None."""
     overlap_px: int | None = None
     """A quarter of the tile when None."""
+    half: bool = False
+    """Whether the weights are stored in 16 bits: half the size, read as if they were 32."""
     input_multiple: Whole = 32
     pad_value: int = 255
     low: Share = 1 / 3
@@ -172,11 +180,16 @@ class Recipe:
         return make_part(OBJECTIVES, self.objective, "objective")
 
     def to_json(self) -> dict[str, Any]:
-        """Return all settings as plain values, defaults included; no path of this machine."""
+        """Return all settings as plain values, defaults included; no path of this machine.
+
+        A model to start from is named by its hash.
+        """
         values = asdict(self)
         if isinstance(values["data"]["source"], dict):
             for settings in values["data"]["source"].values():
                 (settings or {}).pop("path", None)
+        if self.network.weights:
+            values["network"]["weights"] = read_spec(model_folder(self.network.weights)).hash
         return values
 
     @property
@@ -190,6 +203,8 @@ class Recipe:
             raise unknown("network.architecture:", self.network.architecture, NETWORKS)
         if self.network.start not in INITIALISATIONS:
             raise unknown("network.start:", self.network.start, INITIALISATIONS)
+        if self.network.weights:
+            model_folder(self.network.weights)
         if not self.loss:
             raise ParameterError(f"loss names none: choose of {', '.join(LOSSES)}.")
         multiple = self.model.input_multiple

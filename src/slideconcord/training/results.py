@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slideconcord.annotations.exchange import atomic
-from slideconcord.errors import OutputError, SlideconcordError
+from slideconcord.errors import OutputError, SlideconcordError, TrainingError
 from slideconcord.segmentation.model_files import save_model
 from slideconcord.training.card import model_card
 from slideconcord.training.folder import CURVES, MODEL
@@ -17,6 +17,21 @@ if TYPE_CHECKING:
     from slideconcord.training.log import Log
 
 CARD = "MODEL_CARD.md"
+
+
+def halved(weights: dict[str, Any]) -> dict[str, Any]:
+    """Return the weights in 16 bits; whole numbers as they are.
+
+    Raises
+    ------
+    TrainingError
+        When one is too large for 16 bits.
+    """
+    half = {name: t.half() if t.is_floating_point() else t for name, t in weights.items()}
+    for name, tensor in half.items():
+        if not bool(tensor.isfinite().all()):
+            raise TrainingError(f"{name} does not fit into 16 bits: set model.half to false.")
+    return half
 
 
 def write_results(

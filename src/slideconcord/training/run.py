@@ -30,7 +30,7 @@ from slideconcord.training.folder import (
 from slideconcord.training.learning import Learning, make_fabric, means
 from slideconcord.training.log import Log
 from slideconcord.training.options import TrainOptions
-from slideconcord.training.results import write_results
+from slideconcord.training.results import halved, write_results
 from slideconcord.yaml_files import write_yaml
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def train_steps(
         run = _Run(recipe, Path(out), learning, folder)
         yield from run.steps()
         if folder is not None:
-            write_results(folder, spec, run.weights(), run.logs, run.best_scores)
+            weights = halved(run.weights()) if recipe.model.half else run.weights()
+            write_results(folder, spec, weights, run.logs, run.best_scores)
 
 
 class _Run:
@@ -219,7 +220,7 @@ class _Run:
             self.best_scores = {"score": scores.score, "step": step, "since": 0,
                                 **scores.to_json()}  # fmt: skip
             if self._folder is not None:
-                best = Checkpoint(step, self._learning.module.state_dict(), {})
+                best = Checkpoint(step, self._learning.kept.state_dict(), {})
                 best.write(self._out / BEST)
         else:
             self.best_scores["since"] += 1
@@ -243,7 +244,7 @@ class _Run:
         """Return the weights that are kept."""
         if self._recipe.train.keep == "best":
             return dict(read_checkpoint(self._out / BEST).network)
-        return self._learning.module.state_dict()
+        return self._learning.kept.state_dict()
 
 
 def _spec(recipe: Recipe, prepared: Prepared) -> ModelSpec:
