@@ -41,6 +41,24 @@ class TestDeepLabV3Plus(NetworkTests):
     )
 
 
+class TestStainSeparation(NetworkTests):
+    spec = spec_of(
+        "stain-separation-unet",
+        parameters={**SMALL, "decoder_channels": [32, 16, 16, 8, 8]},
+        input_multiple=32,
+    )
+
+
+class TestStainSeparationOfOneClassAsInTheAuthorsCode(NetworkTests):
+    spec = spec_of(
+        "stain-separation-unet",
+        parameters={**SMALL, "reconstruction": "normalised-rgb"},
+        input_multiple=32,
+        classes=("tumour",),
+        activation="sigmoid",
+    )
+
+
 class TestPanCancer(NetworkTests):
     spec = PAN_CANCER.changed(tile_px=64, overlap_px=16)
     shape = (32, 16)

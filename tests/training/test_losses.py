@@ -13,6 +13,8 @@ from slideconcord.training.losses import (
     LOSSES,
     CrossEntropy,
     Dice,
+    Mcc,
+    SoftIou,
     TopCrossEntropy,
     weighted_sum,
 )
@@ -129,3 +131,48 @@ def test_terms_are_summed_with_their_weights():
     logits, masks = example(5)
     terms = weighted_sum({"a": Dice(weight=2.0), "b": CrossEntropy()}, logits, masks)
     assert float(terms["loss"]) == pytest.approx(2 * float(terms["a"]) + float(terms["b"]))
+
+
+def slow_counts(logits, masks) -> tuple[float, float, float, float]:
+    """Return hit, false, missed and rest of the last class, each pixel split by its probability."""
+    given, truth = probabilities(logits), masks.numpy()
+    last = logits.shape[1] - 1
+    hit = false = missed = rest = 0.0
+    for tile, y, x in np.ndindex(truth.shape):
+        if truth[tile, y, x] == IGNORE:
+            continue
+        p = given[tile, last, y, x]
+        if truth[tile, y, x] == last:
+            hit, missed = hit + p, missed + 1 - p
+        else:
+            false, rest = false + p, rest + 1 - p
+    return hit, false, missed, rest
+
+
+@given(seed=st.integers(0, 999), classes=st.integers(2, 4), ignores=st.booleans())
+def test_soft_iou_and_mcc_are_those_of_the_counts(seed: int, classes: int, ignores: bool):
+    logits, masks = example(seed, classes)
+    if ignores:
+        masks[:, 2:4] = IGNORE
+    hit, false, missed, rest = slow_counts(logits, masks)
+    iou = (hit + 1e-4) / (hit + false + missed + 1e-4)
+    below = np.sqrt((hit + false) * (hit + missed) * (rest + false) * (rest + missed))
+    mcc = (hit * rest - false * missed) / (below + 1)
+    assert float(SoftIou()(logits, masks)) == pytest.approx(1 - iou, abs=1e-5)
+    assert float(Mcc()(logits, masks)) == pytest.approx(1 - mcc, abs=1e-5)
+
+
+@pytest.mark.parametrize("loss", [SoftIou(), Mcc()])
+def test_a_batch_without_the_class_gives_a_slope_that_is_a_number(loss):
+    logits, masks = example(1, 2)
+    logits.requires_grad_()
+    loss(logits, torch.zeros_like(masks)).backward()
+    assert logits.grad.isfinite().all()
+
+
+def test_a_perfect_answer_has_no_soft_iou_loss_and_next_to_no_mcc_loss():
+    masks = example(1, 2)[1]
+    logits = 100 * torch.stack([1.0 - masks, masks.float()], 1)
+    assert float(SoftIou()(logits, masks)) == pytest.approx(0, abs=1e-6)
+    count = int((masks == 1).sum()) * int((masks == 0).sum())
+    assert float(Mcc()(logits, masks)) == pytest.approx(1 - count / (count + 1), abs=1e-6)

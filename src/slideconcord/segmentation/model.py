@@ -22,6 +22,7 @@ from slideconcord.segmentation.model_files import (
     save_model,
 )
 from slideconcord.segmentation.networks import build
+from slideconcord.segmentation.rotations import RotatedFunction
 from slideconcord.segmentation.spec import ModelSpec, read_spec
 
 __all__ = [
@@ -47,6 +48,7 @@ class Runner(Protocol):
     @property
     def engine(self) -> str: ...
     def moved(self, device: str, precision: str, engine: str, /) -> Runner: ...
+    def rotated(self) -> Runner: ...
     def probabilities(self, tiles: Tiles) -> NDArray[np.float32]: ...
     def begin(self, tiles: Tiles) -> Callable[[], NDArray[np.uint8]]: ...
 
@@ -66,6 +68,10 @@ class FunctionRunner:
 
     def moved(self, device: str, precision: str, engine: str) -> FunctionRunner:
         return self
+
+    def rotated(self) -> FunctionRunner:
+        is_rotated = isinstance(self._function, RotatedFunction)
+        return self if is_rotated else FunctionRunner(RotatedFunction(self._function))
 
     def probabilities(self, tiles: Tiles) -> NDArray[np.float32]:
         return np.stack([np.asarray(self._function(tile), np.float32) for tile in tiles])
@@ -134,6 +140,10 @@ class Model:
             return self
         device = self.device if device == "auto" else device
         return Model(self.spec, self._runner.moved(device, precision, engine))
+
+    def rotated(self) -> Model:
+        """Return the model averaged over four turns of each image: see `PredictOptions.tta`."""
+        return Model(self.spec, self._runner.rotated())
 
     def __call__(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return probabilities (class, y, x) float32 of an image (y, x, 3) uint8.

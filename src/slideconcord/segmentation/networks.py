@@ -68,6 +68,14 @@ def multi_level(spec: ModelSpec) -> nn.Module:
     return network
 
 
+def stain_separation(spec: ModelSpec) -> nn.Module:
+    """Return the stain-separation multitask U-Net, without weights."""
+    from slideconcord.segmentation.stain_separation import StainSeparationUnet
+
+    given: dict[str, Any] = dict(spec.parameters)
+    return StainSeparationUnet(len(spec.classes), **given)
+
+
 NETWORKS: MappingProxyType[str, Builder] = MappingProxyType(
     {
         "stain-density": stain_density,
@@ -78,6 +86,7 @@ NETWORKS: MappingProxyType[str, Builder] = MappingProxyType(
         "smp-segformer": partial(smp_network, "Segformer"),
         "eca_nfnet_l3-deeplabv3plus": pan_cancer,
         "multi-level-unet": multi_level,
+        "stain-separation-unet": stain_separation,
     }
 )
 SEES_CONTEXT = frozenset({"multi-level-unet"})

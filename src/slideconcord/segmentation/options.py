@@ -67,6 +67,14 @@ class PredictOptions:
             choices=("eager", "compile", "openvino"),
         ),
     )
+    tta: str = field(
+        default="none",
+        metadata=_help(
+            "Test-time augmentation: none, or rotations (the mean answer to each tile turned by "
+            "0, 90, 180 and 270 degrees; takes four times as long).",
+            choices=("none", "rotations"),
+        ),
+    )
     readers: int | None = field(
         default=None,
         metadata=_help(

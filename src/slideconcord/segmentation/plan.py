@@ -78,6 +78,7 @@ class Plan:
             "slide_colour": self.slide.colour,
             **({"skipped": self._skipped_facts()} if self.skipped else {}),
             **({"jpeg_tiles": JPEG_QUALITY} if self.options.jpeg_tiles else {}),
+            **({} if self.options.tta == "none" else {"tta": self.options.tta}),
             # Others round otherwise.
             **({} if self.model.engine == "eager" else {"engine": self.model.engine}),
         }
@@ -119,6 +120,8 @@ def plan_run(slide: Slide, model: Model, options: PredictOptions) -> Plan:
         When the device asked for is not there.
     """
     model = model.on(options.device, options.precision, options.engine)
+    if options.tta == "rotations":
+        model = model.rotated()
     mpp = _map_mpp(slide, model)
     box_px = _map_box(slide, mpp, options)
     tile_px = options.tile_px or model.spec.tile_px

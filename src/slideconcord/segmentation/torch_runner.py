@@ -72,6 +72,15 @@ class TorchRunner:
         module = self.module if is_here else copy.deepcopy(self.module)
         return TorchRunner(module, self.spec, device, precision, engine)
 
+    def rotated(self) -> TorchRunner:
+        """Return a runner that averages over four turns of each tile; itself where it does."""
+        from slideconcord.segmentation.rotated_network import RotatedNetwork
+
+        if isinstance(self.module, RotatedNetwork):
+            return self
+        turned = RotatedNetwork(self.module)
+        return TorchRunner(turned, self.spec, self.device, self.precision, self.engine)
+
     def probabilities(self, tiles: Tiles) -> NDArray[np.float32]:
         """Return (n, class, y, x) float32 in 0..1 for tiles (n, y, x, 3) or (n, level, y, x, 3)."""
         return self._begin(tiles, lambda scores: scores)()

@@ -19,6 +19,7 @@ from torch.nn import functional
 from slideconcord.training.data.tile import IGNORE
 
 Weight = Annotated[float, Field(gt=0)]
+_LEAST = 1e-7
 
 
 class Loss(Protocol):
@@ -39,7 +40,6 @@ class Dice:
     """
 
     weight: Weight = 1.0
-    _least = 1e-7
 
     def __call__(self, logits: Tensor, masks: Tensor) -> Tensor:
         classes = logits.shape[1]
@@ -50,7 +50,7 @@ class Dice:
         over = (0, 2, 3)
         shared, both = (given * truth).sum(over), (given + truth).sum(over)
         present = truth.sum(over) > 0
-        return ((1 - 2 * shared / both.clamp_min(self._least)) * present).mean()
+        return ((1 - 2 * shared / both.clamp_min(_LEAST)) * present).mean()
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,63 @@ class CrossEntropy:
         return TopCrossEntropy(1.0)(logits, masks)
 
 
+@dataclass(frozen=True)
+class SoftIou:
+    """1 - intersection over union of the last class with all others, on probabilities.
+
+    Sums run over batch and pixels together, as in the stain-separation paper's code (``smooth``
+    is added above and below).
+    """
+
+    smooth: Annotated[float, Field(ge=0)] = 1e-4
+    weight: Weight = 1.0
+
+    def __call__(self, logits: Tensor, masks: Tensor) -> Tensor:
+        given, truth = _last_class(logits, masks)
+        shared = (given * truth).sum()
+        union = given.sum() + truth.sum() - shared
+        return 1 - (shared + self.smooth) / (union + self.smooth)
+
+
+@dataclass(frozen=True)
+class Mcc:
+    """1 - Matthews correlation of the last class with all others, on probabilities.
+
+    Sums run over batch and pixels together; the denominator is one larger than defined, as in the
+    stain-separation paper's code (Abhishek and Hamarneh 2021, arXiv 2010.13454).
+    """
+
+    weight: Weight = 1.0
+
+    def __call__(self, logits: Tensor, masks: Tensor) -> Tensor:
+        given, truth = _last_class(logits, masks)
+        if not given.numel():
+            return logits.sum() * 0
+        hit = (given * truth).sum()
+        false, missed = given.sum() - hit, truth.sum() - hit
+        rest = given.numel() - hit - false - missed
+        above = hit * rest - false * missed
+        found, absent = (hit + false) * (hit + missed), (rest + false) * (rest + missed)
+        # The slope of a root is infinite at 0, which a batch without the class would give.
+        below = found.clamp_min(_LEAST).sqrt() * absent.clamp_min(_LEAST).sqrt()
+        return 1 - above / (below + 1)
+
+
+def _last_class(logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Return probability and truth of the last class, of the pixels that count (pixel,)."""
+    counted = masks != IGNORE
+    given = logits.softmax(1)[:, -1][counted]
+    return given, (masks[counted] == logits.shape[1] - 1).to(given.dtype)
+
+
 LOSSES: MappingProxyType[str, type[Loss]] = MappingProxyType(
-    {"dice": Dice, "top_cross_entropy": TopCrossEntropy, "cross_entropy": CrossEntropy}
+    {
+        "dice": Dice,
+        "top_cross_entropy": TopCrossEntropy,
+        "cross_entropy": CrossEntropy,
+        "soft_iou": SoftIou,
+        "mcc": Mcc,
+    }
 )
 
 
