@@ -26,7 +26,7 @@ def mean_answer(answers: Sequence[Any]) -> Any:
 
 
 class RotatedFunction:
-    """A plain function (y, x, 3) -> (class, y, x), averaged over four turns."""
+    """A plain function ([level,] y, x, 3) -> (class, y, x), averaged over four turns."""
 
     def __init__(self, function: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None:
         self._function = function
@@ -35,5 +35,5 @@ class RotatedFunction:
         return np.asarray(mean_answer([self._answer(rgb, k) for k in QUARTERS]), np.float32)
 
     def _answer(self, rgb: NDArray[np.uint8], k: int) -> NDArray[np.float32]:
-        turned = np.ascontiguousarray(np.rot90(rgb, k))
+        turned = np.ascontiguousarray(np.rot90(rgb, k, axes=(-3, -2)))
         return np.rot90(np.asarray(self._function(turned), np.float32), -k, axes=(1, 2))

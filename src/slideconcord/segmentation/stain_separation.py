@@ -138,4 +138,5 @@ class StainSeparationUnet(nn.Module):
         logits: Tensor = self.segmentation_head(torch.cat([matrix, density], 1))
         if not with_stains:
             return logits
-        return Separated(logits, matrix.unflatten(1, (STAINS, 3)), density)
+        count, _, *shape = matrix.shape
+        return Separated(logits, matrix.reshape(count, STAINS, 3, *shape), density)

@@ -53,6 +53,10 @@ class DataSettings:
     """Share of the tiles to keep for testing, likewise."""
     scanners: tuple[str, ...] = ()
     """Only tiles of these scanners are learnt from and checked on; of all when empty."""
+    folds: Annotated[int, Field(ge=2)] | None = None
+    """Cut the patients into so many folds, each with its share of every scanner."""
+    fold: Annotated[int, Field(ge=0)] = 0
+    """Which of the folds is held out: neither learnt from nor checked on."""
     ignore: tuple[str, ...] = ()
     """Labels that are not learnt from."""
     most_background: Share = 1.0
@@ -205,6 +209,11 @@ class Recipe:
             raise unknown("network.start:", self.network.start, INITIALISATIONS)
         if self.network.weights:
             model_folder(self.network.weights)
+        if self.data.folds is not None and self.data.fold >= self.data.folds:
+            raise ParameterError(
+                f"data.fold {self.data.fold} is none of 0 to {self.data.folds - 1}, "
+                f"as there are {self.data.folds} folds."
+            )
         if not self.loss:
             raise ParameterError(f"loss names none: choose of {', '.join(LOSSES)}.")
         multiple = self.model.input_multiple

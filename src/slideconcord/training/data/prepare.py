@@ -128,7 +128,8 @@ def tiles_of(recipe: Recipe, source: TileSource, split: str, scanner: str = "") 
         When no tile is of such a scanner.
     """
     data, records = recipe.data, source.records
-    parts = split_tiles(records, data.val, _seed(recipe.seed, _DATA_SEED), data.test)
+    seed = _seed(recipe.seed, _DATA_SEED)
+    parts = split_tiles(records, data.val, seed, data.test, data.folds, data.fold)
     wanted = (scanner,) if scanner else data.scanners
     known = sorted({record.scanner for record in records})
     for name in wanted:

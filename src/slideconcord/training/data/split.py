@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from slideconcord.errors import MismatchError, TrainingError
+from slideconcord.training.data.folds import fold_numbers
 from slideconcord.training.data.tile import TileRecord
 
 TRAIN, VAL, TEST = "train", "val", "test"
@@ -15,7 +16,12 @@ _MOST_NAMED = 3
 
 
 def split_tiles(
-    records: Sequence[TileRecord], val_share: float, seed: int, test_share: float = 0.0
+    records: Sequence[TileRecord],
+    val_share: float,
+    seed: int,
+    test_share: float = 0.0,
+    folds: int | None = None,
+    fold: int = 0,
 ) -> tuple[list[int], list[int], list[int]]:
     """Return the indices of the tiles to learn from, to check on, and to test on.
 
@@ -23,13 +29,17 @@ def split_tiles(
     their slides and scans with them, until about ``val_share`` of the tiles is for checking. Where
     ``test_share`` is above 0 the patients of each scanner (or set of scanners) are drawn apart.
 
+    With ``folds`` the names train and val do not count: what is not named otherwise is dealt by
+    `fold_numbers`. ``fold`` is to test on; of the rest about ``val_share`` is to check on, again
+    with its share of every scanner.
+
     Raises
     ------
     MismatchError
         When a patient or slide is in two splits, a slide belongs to two patients, or only some
         tiles name their split.
     TrainingError
-        When one of the first two would be empty.
+        When one of the first two would be empty, or there are too few patients for so many folds.
     """
     _refuse_two(records, "slide", "patient", "belongs to the patients")
     named = [bool(record.split) for record in records]
@@ -38,7 +48,9 @@ def split_tiles(
         raise MismatchError(
             f"Some tiles name their split, but {missing} does not: name it for all or for none."
         )
-    if any(named):
+    if folds is not None:
+        splits = _in_folds(records, val_share, seed, folds, fold)
+    elif any(named):
         splits = [record.split for record in records]
     elif test_share:
         splits = _drawn_by_scanner(records, val_share, test_share, seed)
@@ -55,6 +67,18 @@ def split_tiles(
             "Give more patients, or mark train and val in the column split."
         )
     return train, val, test
+
+
+def _in_folds(
+    records: Sequence[TileRecord], val_share: float, seed: int, folds: int, fold: int
+) -> list[str]:
+    splits = [TRAIN if record.split == VAL else record.split or TRAIN for record in records]
+    for number, split, among in ((fold, TEST, folds), (0, VAL, max(round(1 / val_share), 2))):
+        left = [i for i, name in enumerate(splits) if name == TRAIN]
+        dealt = fold_numbers([records[i] for i in left], among, seed)
+        for index, given in zip(left, dealt, strict=True):
+            splits[index] = split if given == number else TRAIN
+    return splits
 
 
 def check_split(records: Sequence[TileRecord], splits: Sequence[str]) -> None:
