@@ -15,7 +15,7 @@ from slideconcord.annotations.studies.owner import now
 from slideconcord.annotations.studies.progress import ReadingStatus, own_record, status_of
 from slideconcord.annotations.studies.reading import Reading
 from slideconcord.annotations.studies.record import Record
-from slideconcord.errors import MismatchError
+from slideconcord.errors import AnnotationError, MismatchError
 
 if TYPE_CHECKING:
     from slideconcord.annotations.studies.study import Observer, Round, Study, StudySlide
@@ -50,7 +50,10 @@ class Desk:
         about, chosen = self.study.slide(slide_id), self.study.round(round_name)
         if not about.path.exists():
             return f"Slide {about.id} is missing: {about.path.name} is not where the study says."
-        return self._too_late(about, chosen) or self._too_early(about, chosen)
+        try:
+            return self._too_late(about, chosen) or self._too_early(about, chosen)
+        except AnnotationError as error:  # another round's file is damaged
+            return str(error)
 
     def open(self, slide_id: str, round_name: str | None = None) -> Reading:
         """Open a reading to work on it, begun when there is none; close it when done.

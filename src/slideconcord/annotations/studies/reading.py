@@ -216,6 +216,9 @@ class Reading:
         if self._document is not None:
             self._document.close()
             self._document = None
+            if has_unsaved(self.path):
+                # a window lets go of a large document without saving it
+                self._open_document().close()
             drop_journal(self.path)
 
     def _require_open(self) -> None:

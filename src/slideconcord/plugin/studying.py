@@ -1,0 +1,184 @@
+"""An observer at work on a study in a window: one reading is open at a time, locked and blinded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from slideconcord.annotations.studies import Desk, Reading, Round, Study, open_study
+from slideconcord.errors import ParameterError, SlideconcordError
+from slideconcord.plugin.blindfold import Blindfold
+from slideconcord.plugin.opening_case import add_slide
+
+if TYPE_CHECKING:
+    from slideconcord.annotations.studies import ReadingStatus
+    from slideconcord.plugin.session import Session
+    from slideconcord.plugin.workspace import SlideEntry
+
+SIGN_OF_LIFE_MS = 60_000
+
+
+class Studying(QObject):
+    """Opens, finishes and closes readings; the Study dock shows what it knows."""
+
+    changed = Signal()
+    """The study, who reads, the reading that is open, or how slides stand."""
+    said = Signal(str)
+    """One line for the user."""
+
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self.study: Study | None = None
+        self.desk: Desk | None = None
+        """The study as the chosen observer may see it; None until somebody was chosen."""
+        self.round: Round | None = None
+        self.reading: Reading | None = None
+        self.entry: SlideEntry | None = None
+        """The slide that is read."""
+        self._blindfold: Blindfold | None = None
+        self._life = QTimer(self)
+        self._life.setInterval(SIGN_OF_LIFE_MS)
+        self._life.timeout.connect(self.give_sign_of_life)
+        session.workspace.entries.events.removed.connect(self._on_closed)
+
+    def open_study(self, folder: Path) -> None:
+        """Open a study, with nobody chosen yet.
+
+        Raises
+        ------
+        ParameterError
+            When the folder holds no study, or one that makes no sense.
+        """
+        study = open_study(folder)
+        self.leave()
+        self.study, self.desk, self.round = study, None, study.rounds[0]
+        if len(study.observers) == 1:
+            self.desk = study.desk(study.observers[0].id)
+        self.changed.emit()
+
+    def choose(self, observer_id: str, round_name: str) -> None:
+        """Say who reads and in which round; a reading that is open is closed.
+
+        Raises
+        ------
+        ParameterError
+            When the study has no such observer or round.
+        """
+        if self.study is None:
+            raise ParameterError("No study is open: open one first.")
+        desk = self.study.desk(observer_id) if observer_id else None
+        chosen = self.study.round(round_name or None)
+        self.leave()
+        self.desk, self.round = desk, chosen
+        self.changed.emit()
+
+    def slides(self) -> tuple[ReadingStatus, ...]:
+        """Return how every slide of the round stands, in the observer's order."""
+        if self.desk is None or self.round is None:
+            return ()
+        return self.desk.slides(self.round.name)
+
+    def next_slide(self) -> str:
+        """Return the id of the slide to read next; empty when there is none."""
+        if self.desk is None or self.round is None:
+            return ""
+        found = self.desk.next_slide(self.round.name)
+        return found.id if found else ""
+
+    def open(self, slide_id: str) -> None:
+        """Begin a reading, go on with it, or reopen it when it is finished.
+
+        Raises
+        ------
+        SlideconcordError
+            When it may not or cannot be opened; nothing is open then.
+        """
+        if self.desk is None or self.round is None:
+            raise ParameterError("Choose who you are first: your readings are kept by that.")
+        self.leave()
+        state = next(each.state for each in self.slides() if each.slide == slide_id)
+        take = self.desk.reopen if state == "finished" else self.desk.open
+        reading = take(slide_id, self.round.name)
+        try:
+            self._show(reading)
+        except BaseException:
+            reading.close()
+            self.leave()
+            raise
+        self.said.emit(_told(reading))
+        self.changed.emit()
+
+    def finish(self) -> None:
+        """Finish the reading that is open, and close it.
+
+        Raises
+        ------
+        AnnotationError
+            When an annotation has no class of the study; the reading stays open.
+        OutputError
+            When it was taken over, or cannot be written.
+        """
+        if self.reading is not None:
+            slide = self.reading.about.id
+            self.reading.finish()
+            self.leave()
+            self.said.emit(f"{slide} is finished.")
+
+    def leave(self) -> None:
+        """Close the reading that is open; what was drawn is kept."""
+        reading, entry, self.reading, self.entry = self.reading, self.entry, None, None
+        self._life.stop()
+        if self._blindfold is not None:
+            self._blindfold.take_off()
+            self._blindfold = None
+        if entry is not None and (layer := self._session.layer_of(entry)) is not None:
+            self._session.viewer.layers.remove(layer)
+        if reading is not None:
+            reading.close()
+            self.changed.emit()
+
+    def give_sign_of_life(self) -> None:
+        """Keep the reading from counting as forgotten; close it when somebody took it over."""
+        if self.reading is None:
+            return
+        try:
+            self.reading.renew()
+        except SlideconcordError as error:
+            self.leave()
+            self.said.emit(str(error))
+
+    def close(self) -> None:
+        """Close what is open and let go of the window."""
+        self._session.workspace.entries.events.removed.disconnect(self._on_closed)
+        self.leave()
+
+    def _show(self, reading: Reading) -> None:
+        """Show the slide and nothing else, ready to be drawn on."""
+        session = self._session
+        self.reading, self.entry = reading, add_slide(session, reading.about.open())
+        if self.entry is None:
+            raise ParameterError(f"Slide {reading.about.id} could not be shown: open it again.")
+        layer = session.layer_of(self.entry)
+        if layer is not None:
+            layer.name = reading.about.id  # a file's name may tell what an observer must not know
+            session.viewer.layers.selection.active = layer
+        session.workspace.active = self.entry
+        if reading.study.model_output == "hidden":
+            self._blindfold = Blindfold(session.viewer, self.entry.id, self.said.emit)
+        session.viewer.reset_view()
+        self._life.start()
+
+    def _on_closed(self, _index: int, entry: SlideEntry) -> None:
+        if entry is self.entry:
+            self.leave()
+
+
+def _told(reading: Reading) -> str:
+    said = [f"{reading.about.id} is open."]
+    if reading.replaced is not None:
+        said.append(f"It had been left open by {reading.replaced} and was taken over.")
+    said.extend(reading.recovered)
+    return " ".join(said)
