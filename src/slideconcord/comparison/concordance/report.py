@@ -6,14 +6,11 @@ patient's: they appear only when they are asked for.
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +21,7 @@ from slideconcord.comparison.concordance.charts import curves_chart, scores_char
 from slideconcord.comparison.concordance.pictures import FIRST, SECOND, RegionPicture
 from slideconcord.comparison.concordance.result import ALONE, LEVELS, Concordance, Level, Reals
 from slideconcord.comparison.concordance.study import ScannerStudy
+from slideconcord.comparison.page import figure_source, markup, picture_source, render_page
 from slideconcord.comparison.tables import Table, shade, without_nan, write_json
 
 if TYPE_CHECKING:
@@ -97,11 +95,7 @@ def tables(study: ScannerStudy) -> dict[str, Table]:
 
 def render(study: ScannerStudy, extras: Extras | None = None) -> str:
     """Return the report as one HTML document without any outside asset."""
-    from jinja2 import Environment, StrictUndefined
-
-    template = resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    return environment.from_string(template).render(_context(study, extras or Extras()))
+    return render_page(__package__, "report.html", _context(study, extras or Extras()))
 
 
 def _context(study: ScannerStudy, extras: Extras) -> dict[str, Any]:
@@ -126,11 +120,11 @@ def _context(study: ScannerStudy, extras: Extras) -> dict[str, Any]:
         "tissue_only": first.options.tissue_only,
         "levels": [_level(study, level) for level in LEVELS],
         "bootstrap_text": _bootstrap_text(study),
-        "pairs_chart": _safe(_pairs_chart(study)),
-        "curves_chart": _safe(_curves(study)),
+        "pairs_chart": markup(_pairs_chart(study)),
+        "curves_chart": markup(_curves(study)),
         "accuracy": accuracy if scored else [],
         "accuracy_range": (min(scored), max(scored)) if scored else (),
-        "accuracy_chart": _safe(scores_chart(accuracy, "scanner", "DSC")) if scored else "",
+        "accuracy_chart": markup(scores_chart(accuracy, "scanner", "DSC")) if scored else "",
         "differences": study.difference_table().records(),
         "scans": [_scan_row(row, case, extras) for case in cases for row in _rows(case)],
         "names": extras.names is not None,
@@ -221,16 +215,8 @@ def _picture(found: RegionPicture) -> dict[str, Any]:
         "region": found.region,
         "pair": found.pair,
         "dice": found.dice,
-        "sources": [_as_source(picture) for picture in found.pictures],
+        "sources": [picture_source(picture) for picture in found.pictures],
     }
-
-
-def _as_source(rgb: Any) -> str:
-    from PIL import Image
-
-    held = io.BytesIO()
-    Image.fromarray(rgb).save(held, format="JPEG", quality=88)
-    return f"data:image/jpeg;base64,{base64.b64encode(held.getvalue()).decode()}"
 
 
 def _appearance(analysis: ScannerAnalysis | None) -> dict[str, Any] | None:
@@ -258,20 +244,7 @@ def _plots(analysis: ScannerAnalysis) -> list[dict[str, str]]:
         "Colour and features, unpaired above, paired below": appearance_plot,
         "Sharpness: power relative to the reference scanner": sharpness_plot,
     }
-    return [{"text": text, "source": _figure(draw(analysis))} for text, draw in drawn.items()]
-
-
-def _figure(figure: Any) -> str:
-    held = io.BytesIO()
-    figure.savefig(held, format="png", dpi=110)
-    return f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
-
-
-def _safe(svg: str) -> Any:
-    """Mark our own SVG, whose texts are escaped, as markup."""
-    from markupsafe import Markup
-
-    return Markup(svg)  # noqa: S704 - charts escape every text
+    return [{"text": text, "source": figure_source(draw(analysis))} for text, draw in drawn.items()]
 
 
 def _joined(parts: Any) -> Table:
