@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 _HALF_WIDTH = 0.38
-_COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa7a00", "#66aacc", "#aa3377")
+COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa7a00", "#66aacc", "#aa3377")
 
 
 def violin_plot(groups: Mapping[str, Sequence[float]], metric: str = "dsc") -> Figure:
@@ -51,7 +51,7 @@ def violin_plot(groups: Mapping[str, Sequence[float]], metric: str = "dsc") -> F
     metric_of(metric)
     if not groups:
         raise ParameterError("There is no cohort to draw: give values by name.")
-    figure = _figure(max(1.1 * len(groups) + 1.2, 3.6), 4.4)
+    figure = new_figure(max(1.1 * len(groups) + 1.2, 3.6), 4.4)
     axes = figure.add_subplot()
     names = []
     for place, (name, values) in enumerate(groups.items()):
@@ -60,7 +60,7 @@ def violin_plot(groups: Mapping[str, Sequence[float]], metric: str = "dsc") -> F
         left_out = len(given) - len(kept)
         names.append(f"{name}\nn = {len(kept)}" + (f"\n{left_out} undefined" if left_out else ""))
         if len(kept):
-            _violin(axes, place, kept, _COLOURS[place % len(_COLOURS)])
+            _violin(axes, place, kept, COLOURS[place % len(COLOURS)])
     axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_ylim(METRICS[metric].smallest - 0.02, 1.02)
@@ -112,7 +112,7 @@ def scanner_scatter(differences: ScannerDifferences) -> Figure:
     )
     kept = ~(np.isnan(x) | np.isnan(y))
     x, y = x[kept], y[kept]
-    figure = _figure(4.6, 4.6)
+    figure = new_figure(4.6, 4.6)
     axes = figure.add_subplot()
     density = _density_of_points(x, y)
     order = np.argsort(density)  # the densest on top
@@ -159,7 +159,7 @@ def sweep_heat_map(sweep: Sweep, metric: str = "dsc") -> Figure:
         When matplotlib is not installed.
     """
     values = sweep.values(metric)
-    figure = _figure(5.8, 4.8)
+    figure = new_figure(5.8, 4.8)
     axes = figure.add_subplot()
     image = axes.imshow(
         np.ma.masked_invalid(values), origin="lower", cmap="viridis", interpolation="nearest"
@@ -201,7 +201,8 @@ def require_matplotlib() -> None:
         ) from error
 
 
-def _figure(width_inches: float, height_inches: float) -> Figure:
+def new_figure(width_inches: float, height_inches: float) -> Figure:
+    """Return an empty figure; `SlideconcordError` when matplotlib is not installed."""
     require_matplotlib()
     from matplotlib.figure import Figure
 

@@ -27,7 +27,7 @@ FIRST, SECOND = FALSE_POSITIVE, FALSE_NEGATIVE
 """Colours of the two outlines: those of what one reading alone marks."""
 _DARK = (20, 20, 20)
 _ALPHA = 110
-_DASH_PX, _GAP_PX = 9, 7
+_DASH_PX, _GAP_PX = 10, 8
 _AROUND, _LEAST_UM = 1.6, 60.0
 
 
