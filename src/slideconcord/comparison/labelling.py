@@ -41,7 +41,7 @@ class BandLabels:
         count, found = cv2.connectedComponents(pixels, connectivity=4)
         areas = np.bincount(found.ravel(), minlength=count)[1:]
         labels = found.astype(np.int64)
-        labels[found > 0] += self._count
+        np.add(labels, self._count, out=labels, where=band)
         self._areas.append(areas.astype(np.int64))
         self._count += count - 1
         if self._last_row is not None:

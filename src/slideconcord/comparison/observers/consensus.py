@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from slideconcord.comparison.metrics import dsc
 from slideconcord.comparison.observers.options import Rule
 from slideconcord.comparison.observers.readings import Reader
 from slideconcord.comparison.observers.tally import Tally
@@ -21,6 +22,8 @@ Bools = NDArray[np.bool_]
 Reals = NDArray[np.float64]
 # What a reader who never had a chance is taken for, as in ITK; and changes that are none.
 _START, _CLOSE, _ROUNDS = 0.99999, 1e-14, 10_000
+# A table of all ways that so many readers can mark a pixel in is small.
+_TABLE_READERS = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +67,12 @@ class Consensus:
         """
         if self.rule == "majority":
             return 2 * marked.sum(axis=0, dtype=np.uint16) > len(self.readers)
-        return np.asarray(np.isin(_codes(marked), _codes(self.ways[self.answer].T)))
+        yes = _codes(self.ways[self.answer].T)
+        if len(self.readers) > _TABLE_READERS:
+            return np.asarray(np.isin(_codes(marked), yes))
+        table = np.zeros(1 << len(self.readers), np.bool_)
+        table[yes] = True
+        return table[_codes(marked)]
 
 
 def consensus_of(
@@ -92,6 +100,12 @@ def majority(tally: Tally, readers: Sequence[Reader]) -> Consensus:
     votes = 2 * marked.sum(axis=1)
     tied = int(tally.counts[votes == len(readers)].sum())
     return Consensus("majority", tuple(readers), marked, votes > len(readers), tied)
+
+
+def majority_of_others(tally: Tally, own: int, others: Sequence[int]) -> float:
+    """Return the DSC of a reader with what more than half of the others mark."""
+    agreed = 2 * (tally.rows[:, list(others)] != 0).sum(axis=1) > len(others)
+    return dsc(tally.with_column(agreed).confusion(own, tally.rows.shape[1]))
 
 
 def staple(tally: Tally, readers: Sequence[Reader]) -> Consensus:

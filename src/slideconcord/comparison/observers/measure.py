@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
+
+import numpy as np
 
 from slideconcord.comparison.observers.consensus import consensus_of
 from slideconcord.comparison.observers.naming import Naming
 from slideconcord.comparison.observers.options import Comparing
 from slideconcord.comparison.observers.pairs import PairAgreement, all_pairs
-from slideconcord.comparison.observers.placed import Grid, Placed, classes_of, place
-from slideconcord.comparison.observers.readings import ReadSlide
+from slideconcord.comparison.observers.placed import UNNAMED, Grid, Placed, classes_of, place
+from slideconcord.comparison.observers.ratings import RatingAgreement, agreement_of_tally
+from slideconcord.comparison.observers.readings import Reader, ReadSlide
 from slideconcord.comparison.observers.result import (
     ClassAgreement,
     ObserverAgreement,
     SlideAgreement,
 )
+from slideconcord.comparison.observers.shapes import shapes_of
 from slideconcord.comparison.observers.tally import Tally
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box
@@ -34,7 +39,8 @@ def compare_observers(
     Parameters
     ----------
     study
-        Slides with their readings; an iterator's slides are asked for one at a time.
+        Slides with their readings. A class that is marked on one slide of a list is compared on
+        all; an iterator's slides are asked for one at a time, and name their own `classes`.
     options
         How to compare.
     names
@@ -67,8 +73,9 @@ def measure_observers(
     """Do as `compare_observers`; yield every slide that is finished."""
     options, naming = options or Comparing(), Naming(keep=names)
     found = []
+    asked = classes_of(study) if isinstance(study, Sequence) else ()
     for slide in study:
-        found.append(_slide(naming.slide(slide), options))
+        found.append(_slide(naming.slide(slide), options, asked))
         yield found[-1]
     if not found:
         raise ParameterError("There is no slide to compare observers on: give one or more.")
@@ -76,19 +83,77 @@ def measure_observers(
         tuple(found),
         options,
         naming.names,
-        provenance=record(method="agreement of observers", options=asdict(options)),
+        _provenance(found, options),
     )
 
 
-def _slide(slide: ReadSlide, options: Comparing) -> SlideAgreement:
+def _provenance(found: Sequence[SlideAgreement], options: Comparing) -> dict[str, Any]:
+    return record(
+        method="agreement of observers",
+        options=asdict(options),
+        slides=[
+            {
+                "slide": each.slide,
+                "fingerprint": each.fingerprint,
+                "mpp": list(each.grid.mpp),
+                "shape": list(each.grid.shape),
+                "counted_px": each.counted_px,
+            }
+            for each in found
+        ],
+    )
+
+
+def _slide(slide: ReadSlide, options: Comparing, asked: tuple[str, ...]) -> SlideAgreement:
     grid = Grid.on(slide, options.mpp)
-    names = classes_of([slide])
-    classes = {
-        name: _class(name, place(slide, name, grid, alone=len(names) == 1), options)
-        for name in names
+    names = tuple(dict.fromkeys((*asked, *classes_of([slide])))) or (UNNAMED,)
+    placed = {name: place(slide, name, grid, alone=len(names) == 1) for name in names}
+    classes = {name: _class(name, each, options) for name, each in placed.items()}
+    return SlideAgreement(
+        slide.name,
+        slide.case or slide.name,
+        grid,
+        next(iter(classes.values())).tally.pixels,
+        classes,
+        label_agreement(placed) if len(placed) > 1 else {},
+        slide.fingerprint,
+    )
+
+
+def label_agreement(placed: Mapping[str, Placed]) -> dict[int, RatingAgreement]:
+    """Return by round how far observers agree on which class a pixel is, or none.
+
+    Only observers take part who can have marked every class. Where one marks two classes, the
+    later one counts.
+    """
+    first = next(iter(placed.values()))
+    everywhere = [
+        reader
+        for reader in first.readers
+        if reader.role == "observer" and all(reader in each.readers for each in placed.values())
+    ]
+    rounds: dict[int, list[Reader]] = {}
+    for reader in everywhere:
+        rounds.setdefault(reader.round, []).append(reader)
+    return {
+        number: agreement_of_tally(_labels(placed, readers), [each.name for each in readers])
+        for number, readers in rounds.items()
+        if len(readers) > 1
     }
-    pixels = next(iter(classes.values())).tally.pixels
-    return SlideAgreement(slide.name, slide.case or slide.name, grid, pixels, classes)
+
+
+def _labels(placed: Mapping[str, Placed], readers: Sequence[Reader]) -> Tally:
+    one = next(iter(placed.values()))
+
+    def count(box: Box) -> Tally:
+        labels = np.zeros((len(readers), *box.shape), np.int32)
+        for number, each in enumerate(placed.values(), 1):
+            chosen = [each.planes[each.readers.index(reader)] for reader in readers]
+            for label, plane in zip(labels, chosen, strict=True):
+                label[plane.fill(box)] = number
+        return Tally.of(labels, one.counted(box))
+
+    return _total(one, count, len(readers))
 
 
 def _class(class_name: str, placed: Placed, options: Comparing) -> ClassAgreement:
@@ -97,14 +162,23 @@ def _class(class_name: str, placed: Placed, options: Comparing) -> ClassAgreemen
     if agreed is not None:
         consensus, answer = agreed
         tally, readers = tally.with_column(answer), (*readers, consensus.reader)
-    pairs = tuple(
-        PairAgreement(readers[i], readers[j], tally.confusion(i, j), placed.grid.pixel_um2)
-        for i, j in all_pairs(readers)
+    pairs = tuple(all_pairs(readers))
+    surfaces, regions = shapes_of(placed, agreed and agreed[0], pairs, options)
+    found = tuple(
+        PairAgreement(
+            readers[i],
+            readers[j],
+            tally.confusion(i, j),
+            placed.grid.pixel_um2,
+            surfaces[number] if surfaces else None,
+            regions[number] if regions else None,
+        )
+        for number, (i, j) in enumerate(pairs)
     )
-    return ClassAgreement(class_name, readers, tally, pairs, agreed and agreed[0])
+    return ClassAgreement(class_name, readers, tally, found, agreed and agreed[0])
 
 
-def tally_of(placed: Placed, block_px: int = _BLOCK_PX) -> Tally:
+def tally_of(placed: Placed) -> Tally:
     """Count how the pixels of a slide are marked; memory holds a few blocks."""
 
     def count(box: Box) -> Tally:
@@ -113,6 +187,9 @@ def tally_of(placed: Placed, block_px: int = _BLOCK_PX) -> Tally:
             return Tally.total([], len(placed.readers))
         return Tally.of(placed.marked(box), counted)
 
-    boxes = block_boxes(placed.grid.shape, block_px)
-    parts = (part for _, part in in_order(count, boxes, workers()))
-    return Tally.total(parts, len(placed.readers))
+    return _total(placed, count, len(placed.readers))
+
+
+def _total(placed: Placed, count: Callable[[Box], Tally], readers: int) -> Tally:
+    boxes = block_boxes(placed.grid.shape, _BLOCK_PX)
+    return Tally.total((part for _, part in in_order(count, boxes, workers())), readers)

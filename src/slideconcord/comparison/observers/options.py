@@ -42,6 +42,10 @@ class Comparing:
     )
     surfaces: bool = field(default=True, metadata={"help": "Measure distances of borders."})
     regions: bool = field(default=True, metadata={"help": "Match regions one to one."})
+    min_region_um2: float = field(
+        default=0.0,
+        metadata={"help": "Leave out smaller regions when matching them, in µm².", "min": 0},
+    )
     draws: int = field(
         default=2000, metadata={"help": "Draws of cases for bootstrap intervals.", "min": 100}
     )
@@ -56,7 +60,7 @@ class Comparing:
                 f"consensus={self.consensus!r} is no rule: give majority or staple."
             )
         check_confidence(self.confidence)
-        for name in ("tolerance_um", "draws", "seed"):
+        for name in ("tolerance_um", "min_region_um2", "draws", "seed"):
             least = type(self).__dataclass_fields__[name].metadata["min"]
             if not getattr(self, name) >= least:
                 raise ParameterError(

@@ -132,6 +132,8 @@ _SURFACE = {
 _REGIONS = {"region_precision": precision, "region_recall": sensitivity, "region_f1": dsc}
 STATISTICS = (*METRICS, "kappa", *_SURFACE, *_REGIONS)
 """What is averaged over slides, by name."""
+AGREE_WHEN_EMPTY = ("dsc", "iou", "surface_dice", "region_f1")
+"""What can be taken as 1 where both readers marked nothing."""
 
 
 def kind_of(first: Reader, second: Reader) -> Kind:

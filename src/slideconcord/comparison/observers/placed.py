@@ -14,7 +14,7 @@ from slideconcord.annotations.raster import Rasteriser
 from slideconcord.comparison.observers.readings import Reader, Reading, ReadSlide
 from slideconcord.errors import MismatchError, ParameterError
 from slideconcord.geometry import Box, Frame, Mpp
-from slideconcord.segmentation.mask import Mask
+from slideconcord.segmentation.mask import BoolArray, Mask
 from slideconcord.segmentation.reframe import ReframedBools
 from slideconcord.slides.resample import SAME_STEP, grid_count
 
@@ -87,12 +87,13 @@ class Placed:
 
 
 def classes_of(slides: Iterable[ReadSlide]) -> tuple[str, ...]:
-    """Return the classes that anyone marked, in the order in which they first appear."""
+    """Return the classes that were asked for, then those that anyone marked as well."""
     found: dict[str, None] = {}
     for slide in slides:
+        found |= dict.fromkeys(slide.classes)
         for reading in slide.readings:
             found |= dict.fromkeys(_classes(reading))
-    return tuple(found) or (UNNAMED,)
+    return tuple(found)
 
 
 def place(slide: ReadSlide, class_name: str, grid: Grid, *, alone: bool = False) -> Placed:
@@ -158,18 +159,20 @@ def _tissue(slide: ReadSlide, grid: Grid) -> Plane | None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Reframed:
-    """The pixels of a mask in another frame."""
+class _Read:
+    """The pixels of a mask in the frame of the comparison."""
 
-    pixels: ReframedBools
+    pixels: BoolArray
 
     def fill(self, box: Box) -> Bools:
-        return self.pixels[box.slices]
+        return np.asarray(self.pixels[box.slices])
 
 
 def _of_mask(mask: Mask, grid: Grid, slide: ReadSlide, what: str) -> Plane:
     _require_slide(mask.slide_fingerprint, slide, what)
-    return _Reframed(ReframedBools(mask, grid.frame, grid.shape))
+    if (mask.frame, mask.shape) == (grid.frame, grid.shape):
+        return _Read(mask.array)
+    return _Read(ReframedBools(mask, grid.frame, grid.shape))
 
 
 def _require_slide(fingerprint: str, slide: ReadSlide, what: str) -> None:

@@ -65,6 +65,8 @@ class ReadSlide:
     fingerprint: str = ""
     tissue: Mask | Annotations | None = field(default=None, repr=False)
     """What counts; all pixels when None."""
+    classes: tuple[str, ...] = ()
+    """The classes that were asked for. One that nobody marked is compared as well: all agree."""
 
     @classmethod
     def of(
@@ -74,6 +76,7 @@ class ReadSlide:
         *,
         name: str = "",
         case: str = "",
+        classes: Iterable[str] = (),
         tissue: Mask | Annotations | Literal["find"] | None = "find",
     ) -> ReadSlide:
         """Describe an open slide; its tissue is found (`find_tissue`) unless it is given."""
@@ -89,6 +92,7 @@ class ReadSlide:
             case,
             slide.fingerprint,
             tissue,
+            tuple(classes),
         )
 
     @property

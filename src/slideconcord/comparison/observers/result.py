@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slideconcord.comparison.observers import tables
 from slideconcord.comparison.observers.consensus import Consensus
 from slideconcord.comparison.observers.options import Comparing
 from slideconcord.comparison.observers.pairs import (
@@ -64,15 +65,22 @@ class ClassAgreement:
 
     def ratings(self, reading_round: int = 1) -> RatingAgreement | None:
         """Return kappas of all observers of a round; None with fewer than two."""
-        chosen = [
-            number
-            for number, each in enumerate(self.readers)
-            if each.role == "observer" and each.round == reading_round
-        ]
+        chosen = self._in_round(reading_round)
         if len(chosen) < 2:
             return None
         names = [self.readers[number].name for number in chosen]
         return agreement_of_tally(self.tally.pick(chosen), names)
+
+    def votes(self, reading_round: int = 1) -> NDArray[np.int64]:
+        """Return (vote,) the pixels that no, one, ... and all observers of a round mark."""
+        return self.tally.pick(self._in_round(reading_round)).votes()
+
+    def _in_round(self, number: int) -> list[int]:
+        return [
+            place
+            for place, each in enumerate(self.readers)
+            if each.role == "observer" and each.round == number
+        ]
 
     @property
     def rounds(self) -> tuple[int, ...]:
@@ -92,7 +100,8 @@ class SlideAgreement:
     classes: Mapping[str, ClassAgreement]
     labels: Mapping[int, RatingAgreement] = field(default_factory=dict)
     """By round, the agreement on which class a pixel is, none included; with two classes or more.
-    Where one reader's outlines of two classes overlap, the later one counts."""
+    Where one reader marks two classes, the later class in `classes` counts."""
+    fingerprint: str = ""
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield one row per class and pair."""
@@ -136,16 +145,57 @@ class ObserverAgreement:
         """Return one row per slide, class and pair, with every number."""
         return Table.of(row for slide in self.slides for row in slide.rows())
 
+    def slide_table(self) -> Table:
+        """Return one row per slide, class and round: kappas of all observers, votes, worst pair."""
+        return Table.of(tables.slide_rows(self.slides))
+
+    def reader_table(self) -> Table:
+        """Return one row per slide, class and reader: area, DSC with consensus and with others."""
+        return Table.of(tables.reader_rows(self.slides))
+
+    def label_table(self) -> Table:
+        """Return one row per slide, round and pair: agreement on the class of every pixel."""
+        return Table.of(tables.label_rows(self.slides))
+
+    def summary_table(self) -> Table:
+        """Return one row per class, kind, pair and statistic: mean over cases, and intervals.
+
+        ``first`` and ``second`` are "all" in the rows over all pairs of a kind.
+        """
+        return Table.of(tables.summaries(self))
+
+    def area_table(self) -> Table:
+        """Return one row per class and pair: bias of areas and limits of agreement, in µm²."""
+        return Table.of(tables.limit_rows(self))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What must be said beside every number."""
+        return tuple(tables.warnings_of(self))
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """All tables, by the name of their file."""
+        return {
+            "pairs": self.pair_table(),
+            "slides": self.slide_table(),
+            "readers": self.reader_table(),
+            "labels": self.label_table(),
+            "summary": self.summary_table(),
+            "areas": self.area_table(),
+        }
+
     def to_json(self) -> dict[str, Any]:
         """Return JSON values; what is undefined is null. No path, no name that was replaced."""
         return dict(
             without_nan(
                 {
+                    "warnings": list(self.warnings),
                     "kinds": KINDS,
                     "empty_rules": EMPTY_RULES,
                     "options": asdict(self.options),
                     "readers": [asdict(each) for each in self.readers],
-                    "pairs": self.pair_table().records(),
+                    **{name: table.records() for name, table in self.tables.items()},
                     "provenance": dict(self.provenance),
                 }
             )
