@@ -134,8 +134,10 @@ class Studying(QObject):
         if self._blindfold is not None:
             self._blindfold.take_off()
             self._blindfold = None
-        if entry is not None and (layer := self._session.layer_of(entry)) is not None:
-            self._session.viewer.layers.remove(layer)
+        if entry is not None:
+            self._session.workspace.documents.pop(entry.slide, None)
+            if (layer := self._session.layer_of(entry)) is not None:
+                self._session.viewer.layers.remove(layer)
         if reading is not None:
             reading.close()
             self.changed.emit()
@@ -158,16 +160,17 @@ class Studying(QObject):
     def _show(self, reading: Reading) -> None:
         """Show the slide and nothing else, ready to be drawn on."""
         session = self._session
-        self.reading, self.entry = reading, add_slide(session, reading.about.open())
-        if self.entry is None:
-            raise ParameterError(f"Slide {reading.about.id} could not be shown: open it again.")
+        slide = reading.about.open()
+        session.workspace.documents[slide] = reading.edit
+        self.reading, self.entry = reading, add_slide(session, slide)
         layer = session.layer_of(self.entry)
-        if layer is not None:
-            layer.name = reading.about.id  # a file's name may tell what an observer must not know
-            session.viewer.layers.selection.active = layer
-        session.workspace.active = self.entry
+        if self.entry is None or layer is None:
+            raise ParameterError(f"Slide {reading.about.id} could not be shown: open it again.")
+        layer.name = reading.about.id  # a file's name may tell what an observer must not know
         if reading.study.model_output == "hidden":
             self._blindfold = Blindfold(session.viewer, self.entry.id, self.said.emit)
+        session.viewer.layers.selection.active = layer
+        session.workspace.active = self.entry
         session.viewer.reset_view()
         self._life.start()
 

@@ -12,9 +12,12 @@ from psygnal.containers import EventedList
 from slideconcord.segmentation.tuning import Tuning
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
+    from slideconcord.annotations.editing import Document
     from slideconcord.segmentation.landscape import Landscape
     from slideconcord.segmentation.mask import Mask
     from slideconcord.segmentation.probability import ProbabilityMap
@@ -228,6 +231,8 @@ class Workspace:
     """Where results go; None means the user's cache folder."""
     mover: Applies | None = None
     """What applies tunings beside the GUI, while the Threshold dock is open."""
+    documents: dict[Slide, Callable[[], Document]] = field(default_factory=dict)
+    """What opens the annotations of slides that are kept in a place of their own, as a study's."""
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
 
     def __post_init__(self) -> None:
