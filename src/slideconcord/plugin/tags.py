@@ -25,6 +25,7 @@ Kind = Literal[
     "votes",
     "pair",
     "outlines",
+    "stains",
 ]
 
 
