@@ -124,7 +124,8 @@ def test_item_18_a_network_that_always_says_the_same_is_consistent_and_wrong():
 def test_a_style_that_measures_colours_measures_those_that_are_learnt_from():
     style = SimCons(("randstainna",))
     ready = style.fitted(tile_set(side=24))
-    assert ready.facts()["RandStainNA"]["fitted_on"] == tile_set(side=24).fingerprint
+    [facts] = ready.facts()
+    assert facts["fitted_on"] == tile_set(side=24).fingerprint
     assert ready.terms(learner(Looks()), batch())["consistency"] > 0
     with pytest.raises(ParameterError, match="knows no stains yet"):
         style.terms(learner(Looks()), batch())

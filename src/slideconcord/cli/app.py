@@ -19,6 +19,7 @@ from slideconcord.cli import (
     compare,
     demonstrate,
     doctor,
+    experiment,
     look,
     models,
     postprocess,
@@ -49,6 +50,7 @@ app.command()(register.register)
 app.add_typer(compare.app)
 app.add_typer(study.app)
 app.command()(train.train)
+app.command()(experiment.experiment)
 app.command()(annotate.convert)
 app.command()(look.sample)
 app.add_typer(models.app)

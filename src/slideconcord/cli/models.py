@@ -137,7 +137,7 @@ def sensitivity_command(
             "their classes are (--recipe)."
         )
     chosen = read_recipe(recipe or beside, data=data)
-    source = chosen.source.open(chosen.data.grid, chosen.labels)
+    source = chosen.open()
     tiles = tiles_of(chosen, source, split)
     steps = sensitivity_steps(load_model(model, device), source, tiles)
     result = show.finish(model, steps)

@@ -61,7 +61,7 @@ def train(
 
 def _follow(steps: Any, recipe: Recipe, out: Path, *, told: bool) -> None:
     """Show the steps go by. A Ctrl-C lets the current step end, so that it is kept."""
-    with closing(steps), show.progress(recipe.name) as advance, _between_steps() as stopped:
+    with closing(steps), show.progress(recipe.name) as advance, between_steps() as stopped:
         step: TrainStep
         for step in steps:
             advance(step.step, step.steps)
@@ -74,7 +74,7 @@ def _follow(steps: Any, recipe: Recipe, out: Path, *, told: bool) -> None:
 
 
 @contextmanager
-def _between_steps() -> Iterator[threading.Event]:
+def between_steps() -> Iterator[threading.Event]:
     """Turn the first Ctrl-C into an event; a second one stops at once."""
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():

@@ -25,7 +25,6 @@ Kind = Literal[
     "votes",
     "pair",
     "outlines",
-    "stains",
 ]
 
 

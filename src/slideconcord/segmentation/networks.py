@@ -47,6 +47,14 @@ def smp_network(family: str, spec: ModelSpec) -> nn.Module:
     )
 
 
+def tile_classifier(spec: ModelSpec) -> nn.Module:
+    """Return a classifier of whole tiles from timm, whose answer stands at every pixel."""
+    from slideconcord.segmentation.tile_classifier import TileClassifier
+
+    given: dict[str, Any] = dict(spec.parameters)
+    return TileClassifier(len(spec.classes), **given)
+
+
 def pan_cancer(spec: ModelSpec) -> nn.Module:
     """Return the pan-cancer paper's network, without weights; it takes no parameters."""
     from slideconcord.segmentation.pan_cancer import EcaNfnetDeepLab
@@ -84,6 +92,7 @@ NETWORKS: MappingProxyType[str, Builder] = MappingProxyType(
         "smp-fpn": partial(smp_network, "FPN"),
         "smp-deeplabv3plus": partial(smp_network, "DeepLabV3Plus"),
         "smp-segformer": partial(smp_network, "Segformer"),
+        "tile-classifier": tile_classifier,
         "eca_nfnet_l3-deeplabv3plus": pan_cancer,
         "multi-level-unet": multi_level,
         "stain-separation-unet": stain_separation,

@@ -19,7 +19,8 @@ from slideconcord.training.augment.chain import Augment, make_augment
 from slideconcord.training.data.balance import BALANCES, Balance
 from slideconcord.training.data.labels import Labels
 from slideconcord.training.data.sources import SOURCES, Data
-from slideconcord.training.data.tile import Grid
+from slideconcord.training.data.tile import Grid, TileSource
+from slideconcord.training.data.tile_labels import TileLabels
 from slideconcord.training.initialise import INITIALISATIONS
 from slideconcord.training.learner import MakesObjective
 from slideconcord.training.losses import LOSSES, Loss
@@ -59,6 +60,9 @@ class DataSettings:
     """Which of the folds is held out: neither learnt from nor checked on."""
     ignore: tuple[str, ...] = ()
     """Labels that are not learnt from."""
+    tile_labels: Annotated[float, Field(gt=0, le=1)] | None = None
+    """A tile has one label, that of the last class that covers this share of it; when None every
+    pixel has its own."""
     most_background: Share = 1.0
     """Tiles without the target class, and with at least this share of the first, are left out."""
     balance: Part = "none"
@@ -183,6 +187,17 @@ class Recipe:
     def objective_settings(self) -> MakesObjective:
         return make_part(OBJECTIVES, self.objective, "objective")
 
+    def open(self) -> TileSource:
+        """Open the data.
+
+        Raises
+        ------
+        TrainingError, ParameterError, SlideError, AnnotationError
+            When they are not as the source wants them; see there.
+        """
+        source, least = self.source.open(self.data.grid, self.labels), self.data.tile_labels
+        return source if least is None else TileLabels(source, least)
+
     def to_json(self) -> dict[str, Any]:
         """Return all settings as plain values, defaults included; no path of this machine.
 
@@ -258,9 +273,9 @@ def read_recipe(
         raise unknown("The recipe", name_or_path, list_recipes())
     values = read_yaml(path, "holds no keys and values: see the bundled recipes")
     for change in changes:
-        _set(values, change)
+        set_value(values, change)
     if data is not None:
-        _set_path(values, str(data))
+        set_path(values, str(data))
     return make_recipe(values, path.name)
 
 
@@ -283,7 +298,7 @@ def make_recipe(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
     return recipe
 
 
-def _set(values: dict[str, Any], change: str) -> None:
+def set_value(values: dict[str, Any], change: str) -> None:
     """Replace one setting, given as ``section.key=value``."""
     key, separator, text = change.partition("=")
     *sections, last = key.split(".")
@@ -297,7 +312,8 @@ def _set(values: dict[str, Any], change: str) -> None:
     place[last] = parse_value(text)
 
 
-def _set_path(values: dict[str, Any], path: str) -> None:
+def set_path(values: dict[str, Any], path: str) -> None:
+    """Say where the data of a recipe's source lie."""
     data = values.get("data")
     source = data.get("source") if isinstance(data, dict) else None
     if isinstance(source, str):

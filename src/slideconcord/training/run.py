@@ -35,6 +35,7 @@ from slideconcord.yaml_files import write_yaml
 
 if TYPE_CHECKING:
     from slideconcord.training.data.batches import ReadBatch
+    from slideconcord.training.data.tile import TileSource
     from slideconcord.training.recipe import Recipe
 
 _FORMAT = 1
@@ -71,8 +72,9 @@ def train(
 
 
 def train_steps(
-    recipe: Recipe, out: str | Path, options: TrainOptions | None = None, *, overwrite: bool = False
-) -> Generator[TrainStep]:
+    recipe: Recipe, out: str | Path, options: TrainOptions | None = None, *,
+    overwrite: bool = False, source: TileSource | None = None,
+) -> Generator[TrainStep]:  # fmt: skip
     """Train a model step by step; a run that was stopped goes on where it stood.
 
     Close the generator between two steps to stop: the run is then saved as it stands. Killed in
@@ -88,6 +90,8 @@ def train_steps(
         Device, precision and the like.
     overwrite
         Whether to replace another run in the folder.
+    source
+        The recipe's data, where they are open already.
 
     Raises
     ------
@@ -102,7 +106,7 @@ def train_steps(
     """
     options = options or TrainOptions()
     fabric = make_fabric(options)
-    prepared = prepare(recipe, options.readers)
+    prepared = prepare(recipe, options.readers, source)
     spec = _spec(recipe, prepared)
     with ExitStack() as held:
         folder = None

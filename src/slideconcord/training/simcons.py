@@ -14,7 +14,7 @@ from torch import Tensor
 
 from slideconcord.errors import ParameterError
 from slideconcord.training.augment.chain import Augment, make_augment
-from slideconcord.training.augment.fitting import TrainingTiles
+from slideconcord.training.augment.fitting import Facts, TrainingTiles
 from slideconcord.training.learner import Batch, Learner
 
 TERM = "consistency"
@@ -75,8 +75,9 @@ class SimCons:
         made._keep(self._chain.fitted(tiles))
         return made
 
-    def facts(self) -> dict[str, object]:
-        return self._chain.facts()
+    def facts(self) -> Facts:
+        facts: Facts = self._chain.facts()
+        return facts
 
     @property
     def added_terms(self) -> tuple[str, ...]:

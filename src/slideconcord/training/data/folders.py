@@ -25,6 +25,7 @@ from slideconcord.training.data.tile import Grid, Mask, Rgb, TileRecord, shares_
 INDEX = "index.csv"
 _OPTIONAL = ("slide", "scanner", "group", "split")
 _MOST_NAMED = 3
+_KEPT_BYTES = 1 << 28
 _MASK_MODES = ("1", "L", "P")
 
 
@@ -71,10 +72,12 @@ class EbhiSeg(FolderData):
 
 
 class FolderTiles:
-    """The tiles of `FolderData`; see `TileSource`."""
+    """The tiles of `FolderData`; see `TileSource`. What fits into 256 MiB stays in memory."""
 
     def __init__(self, data: FolderData, grid: Grid, labels: Labels) -> None:
         self._folder, self._grid, self._labels = Path(data.path), grid, labels
+        self._kept: dict[int, tuple[Rgb, Mask]] = {}
+        self._room = _KEPT_BYTES
         self._factor = round(grid.mpp / (data.picture_mpp or grid.mpp))
         columns = tuple(data.group_column if c == "group" else c for c in _OPTIONAL)
         rows = read_index(self._folder / INDEX, ("name", "patient"), columns)
@@ -117,6 +120,14 @@ class FolderTiles:
         )
 
     def read(self, index: int) -> tuple[Rgb, Mask]:
+        tile = self._kept.get(index) or self._read(index)
+        # Two threads may read one tile at once: both then hold the same pixels.
+        if index not in self._kept and (size := tile[0].nbytes + tile[1].nbytes) <= self._room:
+            self._kept[index] = tile
+            self._room -= size
+        return tile
+
+    def _read(self, index: int) -> tuple[Rgb, Mask]:
         image, mask = self._files[index]
         rgb, labels = _pixels(image, "RGB", self._factor), self._mask(mask)
         if rgb.shape[:2] != labels.shape:

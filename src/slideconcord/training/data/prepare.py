@@ -67,8 +67,17 @@ class Prepared:
         return [*self.augment.facts(), *own]
 
 
-def prepare(recipe: Recipe, readers: int = 4) -> Prepared:
+def prepare(recipe: Recipe, readers: int = 4, source: TileSource | None = None) -> Prepared:
     """Open the data of a recipe, split, thin out and balance them, and measure their colours.
+
+    Parameters
+    ----------
+    recipe
+        What to learn.
+    readers
+        Tiles read at the same time.
+    source
+        The recipe's data, where they are open already.
 
     Raises
     ------
@@ -79,7 +88,7 @@ def prepare(recipe: Recipe, readers: int = 4) -> Prepared:
     ParameterError
         When a setting does not fit the data.
     """
-    source = recipe.source.open(recipe.data.grid, recipe.labels)
+    source = source or recipe.open()
     records = source.records
     train, val = (tiles_of(recipe, source, which) for which in (TRAIN, VAL))
     train = [i for i in train if keeps(records[i], recipe.data.most_background)]

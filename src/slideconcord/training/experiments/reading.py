@@ -1,0 +1,49 @@
+"""Experiments from YAML files: bundled ones by name, others by path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from slideconcord.training.experiments.ablation import Ablation
+from slideconcord.training.experiments.runs import Experiment
+from slideconcord.training.experiments.shift import ScannerShift
+from slideconcord.training.recipe import set_value
+from slideconcord.training.settings import make_part, unknown
+from slideconcord.yaml_files import read_yaml
+
+BUNDLED = Path(__file__).parent
+EXPERIMENTS: Mapping[str, type[Any]] = {"ablation": Ablation, "scanner-shift": ScannerShift}
+"""One frozen dataclass and one line add a kind of experiment."""
+
+
+def list_experiments() -> dict[str, Path]:
+    """Return name -> file of the experiments that come with slideconcord."""
+    return {path.stem: path for path in sorted(BUNDLED.glob("*.yaml"))}
+
+
+def read_experiment(name_or_path: str | Path, changes: Iterable[str] = ()) -> Experiment:
+    """Read an experiment.
+
+    Parameters
+    ----------
+    name_or_path
+        The name of a bundled experiment, or a YAML file: its one key is the kind of experiment,
+        its value the settings.
+    changes
+        Settings to replace, as ``"ablation.seeds=2"``.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such experiment, it is no YAML, or a key or value is wrong.
+    """
+    path = list_experiments().get(str(name_or_path), Path(name_or_path))
+    if not path.is_file():
+        raise unknown("The experiment", name_or_path, list_experiments())
+    values = read_yaml(path, "holds no keys and values: see the bundled experiments")
+    for change in changes:
+        set_value(values, change)
+    made: Experiment = make_part(EXPERIMENTS, values, path.name)
+    return made
