@@ -71,3 +71,23 @@ def test_wrong_input_is_one_line_that_helps(trained, capsys, tmp_path, words, me
     status, _, err = run(capsys, "models", "sensitivity", *words, *known, "--out", tmp_path / "o")
     assert (status, err.count("\n")) == (2, 1)
     assert message in err
+
+
+def test_it_puts_its_result_into_the_card_once(trained, capsys, tmp_path):
+    data, folder = trained
+    card = folder / "model" / "MODEL_CARD.md"
+    card.write_text("# tiny\n\nWords.\n\n## How it was made\n\nBy hand.\n")
+    words = ("models", "sensitivity", folder / "model", "--data", data, "--device", "cpu", "--card")
+    for out in ("one", "two"):
+        status, _, _ = run(capsys, *words, "--out", tmp_path / out)
+        assert status == 0
+    text = card.read_text()
+    assert text.count("## By diagnosis and by scanner") == 1
+    assert text.count("## How it was made\n\nBy hand.") == 1
+    told = json.loads((tmp_path / "two" / "sensitivity.json").read_text())["summary"]
+    assert f"| as it is | {100 * told['accuracy']:.1f} % |" in text
+    assert f"{100 * told['worst_pair_dice']:.1f} % for the worst pair" in text
+    card.unlink()
+    status, _, err = run(capsys, *words, "--out", tmp_path / "three")
+    assert status == 2
+    assert "MODEL_CARD.md cannot be changed: No such file" in err

@@ -393,6 +393,26 @@ def test_ebhi_seg_is_split_by_its_own_column(real_data):
     assert source.read(0)[0].shape == (224, 224, 3)
 
 
+def test_labels_can_name_the_group_of_their_tile(tmp_path):
+    folder = write_folder(tmp_path / "data", patients=2)
+    lines = (folder / "index.csv").read_text().splitlines()
+    groups = ["group", "polyp", "polyp", "cancer", "cancer"]
+    (folder / "index.csv").write_text(
+        "\n".join(f"{line},{group}" for line, group in zip(lines, groups, strict=True))
+    )
+    source = {"folder": {"path": str(folder), "by_group": True}}
+    classes = {"other": ["0"], "benign": ["255 polyp"], "cancer": ["255 cancer"]}
+    recipe = tiny(data__source=source, classes=classes)
+    tiles = recipe.source.open(recipe.data.grid, recipe.labels)
+    assert [np.unique(tiles.read(k)[1]).tolist() for k in range(4)] == [[0, 1]] * 2 + [[0, 2]] * 2
+    plain = folder_recipe(folder)
+    assert tiles.fingerprint != plain.source.open(plain.data.grid, plain.labels).fingerprint
+    del classes["benign"]
+    wrong = tiny(data__source=source, classes=classes)
+    with pytest.raises(TrainingError, match="the label '255 polyp', which stands for none"):
+        wrong.source.open(wrong.data.grid, wrong.labels)
+
+
 # --- batches
 
 

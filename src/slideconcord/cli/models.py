@@ -113,6 +113,9 @@ def sensitivity_command(
     split: Annotated[
         Literal["train", "val", "test"], typer.Option(help="Which tiles of the data.")
     ] = "val",
+    card: Annotated[
+        bool, typer.Option("--card", help="Put the result into the model's card.")
+    ] = False,
     device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, mps.")] = "auto",
     overwrite: Overwrite = False,
     json: Json = False,
@@ -124,6 +127,7 @@ def sensitivity_command(
     """
     from slideconcord.segmentation.model import load_model
     from slideconcord.segmentation.model_files import model_folder
+    from slideconcord.training.card import CARD, add_section, sensitivity_section
     from slideconcord.training.data.prepare import tiles_of
     from slideconcord.training.folder import RECIPE
     from slideconcord.training.recipe import read_recipe
@@ -142,6 +146,8 @@ def sensitivity_command(
     steps = sensitivity_steps(load_model(model, device), source, tiles)
     result = show.finish(model, steps)
     result.write(out)
+    if card:
+        add_section(model_folder(model) / CARD, sensitivity_section(result))
     summary = result.summary()
     if json:
         show.as_json({**summary, "folder": out})

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from slideconcord.annotations.exchange import atomic
+from slideconcord.errors import OutputError
 from slideconcord.segmentation.spec import ModelSpec
+from slideconcord.training.sensitivity import AS_IT_IS
+
+if TYPE_CHECKING:
+    from slideconcord.training.sensitivity import Sensitivity
+
+CARD = "MODEL_CARD.md"
 
 _CARD = """\
 # {spec.name} {spec.version}
@@ -80,6 +89,68 @@ def _measured(parts: list[dict[str, Any]]) -> str:
         f"{facts['fitted_on'][:12]}, none of those checked on.\n"
         for facts in parts
     )
+
+
+_SECTION = "## By diagnosis and by scanner"
+_TABLES = """\
+{heading}
+
+Mean over {tiles} tiles of the Dice of {target}, with the tiles as they are, by group:
+
+| group | tiles | Dice |
+|---|---|---|
+{groups}
+
+The same tiles as virtual scanners show them (their colour, blur and noise; data {fingerprint}):
+
+| scanner | Dice with the reference |
+|---|---|
+{scanners}
+
+Between the answers on two scanners: {mean_pair} in the mean, {worst_pair} for the worst pair
+({first} and {second}).
+"""
+
+
+def sensitivity_section(result: Sensitivity) -> str:
+    """Return what a change of scanner does to the model, as a section of its card."""
+    target, summary = result.classes[-1], result.summary()
+    rows = [row for row in result.accuracy().records() if row["class"] == target]
+    as_it_is = [row for row in rows if row["look"] == AS_IT_IS]
+    return _TABLES.format(
+        heading=_SECTION,
+        tiles=summary["tiles"],
+        target=target,
+        groups="\n".join(
+            f"| {row['group']} | {row['tiles']} | {_percent(row['dice'])} |" for row in as_it_is
+        ),
+        scanners="\n".join(
+            f"| {row['look']} | {_percent(row['dice'])} |" for row in rows if row["group"] == "all"
+        ),
+        fingerprint=result.provenance["data"][:12],
+        mean_pair=_percent(summary["mean_pair"]),
+        worst_pair=_percent(summary["worst_pair_dice"]),
+        first=summary["worst_pair"][0],
+        second=summary["worst_pair"][1],
+    )
+
+
+def add_section(card: Path, section: str) -> None:
+    """Put the section into a card, in the place of an earlier one.
+
+    Raises
+    ------
+    OutputError
+        When the card cannot be read or written.
+    """
+    try:
+        before, _, rest = card.read_text(encoding="utf-8").partition(_SECTION)
+        after = rest.partition("\n## ")[2]
+        text = f"{before.rstrip()}\n\n{section}" + (f"\n## {after}" if after else "")
+        with atomic(card) as partial:
+            partial.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{card} cannot be changed: {error.strerror}.", card) from error
 
 
 def _percent(value: float | None) -> str:

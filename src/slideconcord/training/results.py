@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 from slideconcord.annotations.exchange import atomic
 from slideconcord.errors import OutputError, SlideconcordError, TrainingError
 from slideconcord.segmentation.model_files import save_model
-from slideconcord.training.card import model_card
+from slideconcord.training.card import CARD, model_card
 from slideconcord.training.folder import CURVES, MODEL
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.spec import ModelSpec
     from slideconcord.training.folder import RunFolder
     from slideconcord.training.log import Log
-
-CARD = "MODEL_CARD.md"
 
 
 def halved(weights: dict[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class FolderData:
     masks: str = "mask"
     group_column: str = "group"
     """Which column of the index holds the group."""
+    by_group: bool = False
+    """Whether labels name the group too, as "255 Polyp"; the value 0 stays "0"."""
     picture_mpp: float | None = None
     """Pixel size of the pictures, µm, when they are to be shrunk to data.mpp by a whole factor."""
 
@@ -88,8 +90,9 @@ class FolderTiles:
         images = self._found(data.images, names)
         masks = self._found(data.masks, names)
         self._files = list(zip(images, masks, strict=True))
+        self._groups = [row[data.group_column] if data.by_group else "" for row in rows]
         with ThreadPoolExecutor() as pool:
-            shares = list(pool.map(self._shares, self._files))
+            shares = list(pool.map(self._shares, self._files, self._groups))
         self._records = tuple(
             TileRecord(
                 row["name"],
@@ -113,11 +116,10 @@ class FolderTiles:
 
     @cached_property
     def fingerprint(self) -> str:
-        shrunk = {} if self._factor == 1 else {"shrunk": self._factor}
+        more: dict[str, object] = {} if self._factor == 1 else {"shrunk": self._factor}
+        more |= {"groups": self._groups} if any(self._groups) else {}
         files = [[fingerprint_file(path) for path in pair] for pair in self._files]
-        return fingerprint_json(
-            {"folder": 1, "files": files, "labels": str(self._labels), **shrunk}
-        )
+        return fingerprint_json({"folder": 1, "files": files, "labels": str(self._labels), **more})
 
     def read(self, index: int) -> tuple[Rgb, Mask]:
         tile = self._kept.get(index) or self._read(index)
@@ -129,7 +131,8 @@ class FolderTiles:
 
     def _read(self, index: int) -> tuple[Rgb, Mask]:
         image, mask = self._files[index]
-        rgb, labels = _pixels(image, "RGB", self._factor), self._mask(mask)
+        rgb = _pixels(image, "RGB", self._factor)
+        labels = self._mask(mask, self._groups[index])
         if rgb.shape[:2] != labels.shape:
             raise TrainingError(
                 f"{image.name} has {_size(rgb)} px, its mask {_size(labels)}: "
@@ -151,11 +154,11 @@ class FolderTiles:
             )
         return [there[name] for name in names]
 
-    def _shares(self, files: tuple[Path, Path]) -> tuple[float, ...]:
+    def _shares(self, files: tuple[Path, Path], group: str) -> tuple[float, ...]:
         image, mask = files
         with _opened(image) as picture:
             size = -(-picture.height // self._factor), -(-picture.width // self._factor)
-        labels = self._mask(mask)
+        labels = self._mask(mask, group)
         if labels.shape != size:
             raise TrainingError(
                 f"{image.name} has {size[0]} x {size[1]} px, its mask {_size(labels)}: "
@@ -170,7 +173,7 @@ class FolderTiles:
             )
         return shares_of(labels, len(self.classes))
 
-    def _mask(self, path: Path) -> Mask:
+    def _mask(self, path: Path, group: str) -> Mask:
         with _opened(path) as picture:
             if picture.mode not in _MASK_MODES:
                 raise TrainingError(
@@ -179,7 +182,7 @@ class FolderTiles:
                     [path.stem],
                 )
             values = _array(picture.convert("L") if picture.mode == "1" else picture, path)
-        labels = self._labels.translated(values, f"The mask {path.name}")
+        labels = self._labels.translated(values, f"The mask {path.name}", group)
         return _shrunk(labels, self._factor)
 
 

@@ -66,9 +66,10 @@ class Labels:
             )
         return self._numbers[label]
 
-    def translated(self, values: NDArray[np.uint8], where: str) -> Mask:
-        """Return class numbers of a mask whose values are labels."""
+    def translated(self, values: NDArray[np.uint8], where: str, group: str = "") -> Mask:
+        """Return class numbers of a mask whose values, and group if given, are labels."""
         table = np.full(256, IGNORE, np.uint8)
         for value in np.flatnonzero(np.bincount(values.ravel(), minlength=256)):
-            table[value] = self.number(str(value), where)
+            label = f"{value} {group}" if group and value else str(value)
+            table[value] = self.number(label, where)
         return table[values]
