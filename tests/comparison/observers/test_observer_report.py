@@ -24,12 +24,11 @@ from slideconcord.comparison.observers.pictures import FIRST, picture_worst, wor
 from slideconcord.comparison.observers.readings import Reader, Reading, ReadSlide
 from slideconcord.comparison.observers.report import REPORT_FILES, Extras, render, write_report
 from slideconcord.comparison.observers.report_numbers import (
+    ALL,
     SHOWN,
-    bias_table,
-    kind_table,
+    kinds_of,
     mean_matrix,
     readers_of,
-    slide_table,
 )
 from slideconcord.comparison.tables import shade
 from slideconcord.geometry import Mpp
@@ -107,20 +106,35 @@ def test_the_report_is_one_whole_page_that_needs_no_other(found, tmp_path):
 
 
 def test_every_number_of_the_tables_is_in_the_page(found):
-    text = Page(render(found)).text
-    for row in kind_table(found).records():
-        if row["mean"] == row["mean"]:
-            digits = 1 if row["statistic"].endswith("_um") else 3
-            assert f"{row['mean']:.{digits}f}" in text
-            assert f"{row['low']:.{digits}f} to {row['high']:.{digits}f}" in text
-    for row in bias_table(found).records():
-        assert f"{row['bias_mm2']:.4f}" in text
-        assert f"{row['limit_low_mm2']:.4f} to {row['limit_high_mm2']:.4f}" in text
-    for row in slide_table(found).records():
-        assert f"{row['fleiss_kappa']:.3f}" in text
-    values = mean_matrix(found, "Tumor", "dsc")
-    for value in values[~np.eye(len(values), dtype=bool)]:
-        assert f"{value:.3f}" in text
+    text, tables = Page(render(found)).text, found.tables
+    for row in tables["summary"].records():
+        if row["statistic"] not in SHOWN or row["mean"] != row["mean"]:
+            continue
+        digits = 1 if row["statistic"].endswith("_um") else 3
+        assert f"{row['mean']:.{digits}f}" in text
+        if row["first"] == ALL:
+            for low, high in (("t_low", "t_high"), ("bootstrap_low", "bootstrap_high")):
+                assert f"{row[low]:.{digits}f} to {row[high]:.{digits}f}" in text
+    for row in tables["areas"].records():
+        for name in ("bias", "lower", "upper"):
+            value, low, high = (row[f"{name}{end}_um2"] * 1e-6 for end in ("", "_low", "_high"))
+            assert f"{value:.4f}" in text
+            assert f"{low:.4f} to {high:.4f}" in text
+    for row in tables["slides"].records():
+        for name in ("fleiss_kappa", "krippendorff_alpha", "mean_dsc", "min_dsc"):
+            assert f"{row[name]:.3f}" in text
+    for row in tables["readers"].records():
+        if row["role"] == "observer":
+            assert f"{row['area_um2'] * 1e-6:.4f}" in text
+            assert f"{row['consensus_dsc']:.3f}" in text
+
+
+def test_the_matrix_holds_the_means_of_each_pair_over_cases(found):
+    readers = readers_of(found, "Tumor")
+    matrix = mean_matrix(found.summary_table(), "Tumor", "dsc", readers)
+    values = [slide.classes["Tumor"].pair(readers[0], readers[2]).dsc for slide in found.slides]
+    assert matrix[0, 2] == matrix[2, 0] == pytest.approx(np.mean(values))
+    assert np.isnan(np.diag(matrix)).all()
 
 
 def test_tables_and_json_hold_what_was_measured(found, tmp_path):
@@ -130,32 +144,6 @@ def test_tables_and_json_hold_what_was_measured(found, tmp_path):
     assert [float(row["dsc"]) for row in rows] == [pair.dsc for pair in pairs]
     told = json.loads((tmp_path / "agreement.json").read_text())
     assert len(told["pairs"]) == len(pairs)
-
-
-def test_means_are_over_cases_and_those_over_pairs_and_slides(slides):
-    joined = [replace(slides[0], case="c"), replace(slides[1], case="c"), slides[2]]
-    found = compare_observers(joined, Comparing())
-    row = next(
-        r for r in kind_table(found).records() if (r["kind"], r["statistic"]) == ("inter", "dsc")
-    )
-    by_slide = [
-        [p.dsc for p in slide.classes["Tumor"].pairs if p.kind == "inter"] for slide in found.slides
-    ]
-    assert row["cases"] == 2
-    assert row["pairs"] == 9
-    assert row["mean"] == pytest.approx(
-        np.mean([np.mean(by_slide[0] + by_slide[1]), np.mean(by_slide[2])])
-    )
-
-
-def test_areas_are_those_of_bland_and_altman(found):
-    row = bias_table(found).records()[0]
-    some = next(iter(pairs_of(found, "Tumor", ("model", "inter", "intra")).values()))
-    differences = np.array([p.first_um2 - p.second_um2 for p in some]) * 1e-6
-    assert row["bias_mm2"] == pytest.approx(differences.mean())
-    half = 1.96 * differences.std(ddof=1)
-    assert row["limit_low_mm2"] == pytest.approx(differences.mean() - half)
-    assert row["limit_high_mm2"] == pytest.approx(differences.mean() + half)
 
 
 def test_no_name_of_observer_slide_or_case_is_in_any_file(found, tmp_path):
@@ -177,8 +165,9 @@ def test_names_that_are_wanted_are_text_and_never_markup(slides):
 
 def test_the_first_sentence_says_who_agrees_how_well(found):
     text = Page(render(found)).text
-    inter = next(r for r in kind_table(found).records() if r["kind"] == "inter")
-    assert f"two observers agree with a mean DSC of {inter['mean']:.3f}" in text
+    inter = kinds_of(found.summary_table(), "Tumor")[0]["cells"]["dsc"]
+    interval = f"{inter['bootstrap_low']:.3f} to {inter['bootstrap_high']:.3f}, 3 cases"
+    assert f"mean DSC of {inter['mean']:.3f} ({interval})" in text
     assert "one observer in two rounds with" in text
     assert "the model with observers and consensus with" in text
     assert "Virtual data" not in text
@@ -209,8 +198,8 @@ def test_plots_say_in_words_what_they_show(found):
     pytest.importorskip("matplotlib")
     alts = Page(render(found)).alts
     assert len(alts) == 2
-    row = next(r for r in bias_table(found).records() if r["kind"] == "inter")
-    assert f"{row['first']} – {row['second']} mean {row['mean_dsc']:.3f}" in alts[0]
+    mean = np.mean([pair.dsc for _, pair in pairs_of(found, "Tumor")["observer 1 – observer 2"]])
+    assert f"observer 1 – observer 2 mean {mean:.3f}" in alts[0]
     assert "Bland-Altman" in alts[1]
 
 
@@ -220,10 +209,15 @@ def test_figures_show_a_dot_for_each_slide_and_the_limits(found):
     axes = bland_altman_plot(pairs).axes[0]
     dots = sum(len(collection.get_offsets()) for collection in axes.collections)
     assert dots == 9
-    differences = [p.difference_um2 * 1e-6 for some in pairs.values() for p in some]
+    differences = [p.difference_um2 * 1e-6 for some in pairs.values() for _, p in some]
     lines = sorted(line.get_ydata()[0] for line in axes.lines)
     mean, half = np.mean(differences), 1.96 * np.std(differences, ddof=1)
     assert lines == pytest.approx([mean - half, mean, mean + half])
+    joined = {name: [("one case", pair) for _, pair in some] for name, some in pairs.items()}
+    dots = [c.get_offsets() for c in bland_altman_plot(joined).axes[0].collections]
+    first = [p for _, p in pairs["observer 1 – observer 2"]]
+    assert [len(each) for each in dots] == [1, 1, 1]
+    assert dots[0][0, 1] == pytest.approx(sum(p.difference_um2 for p in first) * 1e-6)
     names = [text.get_text() for text in dsc_violins(found, "Tumor").axes[0].get_xticklabels()]
     assert names[0] == "observer 1\nobserver 2\nn = 3"
 
@@ -283,7 +277,7 @@ def test_pictures_show_the_slide_with_both_outlines(tiny_slide_path):
         ]
         read = Naming().slide(ReadSlide.of(slide, readings, tissue=None))
         found = compare_observers([read], Comparing(), names=True)
-        (picture,) = picture_worst(found, [(slide, read)])
+        (picture,) = picture_worst(found, [(slide, read)].__getitem__)
         assert picture.pair == ("observer 1", "observer 2")
         assert picture.dispute.area_um2 == pytest.approx(200 * 600 / 4)
         # 1000 x 750 µm at 2 µm
@@ -318,5 +312,5 @@ def test_numbers_can_be_read_on_every_ground(value):
 
 
 def test_every_statistic_of_the_report_is_one_that_is_measured(found):
-    assert set(SHOWN) <= set(found.pair_table().columns)
+    assert set(SHOWN) <= set(found.summary_table().column("statistic"))
     assert readers_of(found, "Tumor")[-1].role == "consensus"

@@ -9,32 +9,33 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from slideconcord.comparison.observers.intervals import limits_of
 from slideconcord.comparison.plots import COLOURS, new_figure, violin_plot
 from slideconcord.errors import ParameterError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from slideconcord.comparison.observers.intervals import Found
     from slideconcord.comparison.observers.pairs import Kind, PairAgreement
     from slideconcord.comparison.observers.result import ObserverAgreement
 
 _MARKS = "osD^vP*X"
-_LIMIT = 1.96
-_MM2 = 1e-6
 
 
 def pairs_of(
     found: ObserverAgreement, class_name: str, kinds: Sequence[Kind] = ("inter",)
-) -> Mapping[str, list[PairAgreement]]:
-    """Return the pairs of some kinds over all slides, by the labels of the two readers."""
-    pairs: dict[str, list[PairAgreement]] = {}
+) -> dict[str, list[tuple[str, PairAgreement]]]:
+    """Return the pairs of some kinds with the case of each, by the labels of the two readers."""
+    pairs: dict[str, list[tuple[str, PairAgreement]]] = {}
     for slide in found.slides:
         if class_name in slide.classes:
             for pair in slide.classes[class_name].pairs:
                 if pair.kind in kinds:
                     name = f"{pair.first.label} – {pair.second.label}"
-                    pairs.setdefault(name, []).append(pair)
+                    pairs.setdefault(name, []).append((slide.case, pair))
     return pairs
 
 
@@ -51,20 +52,22 @@ def dsc_violins(
         When matplotlib is not installed.
     """
     pairs = pairs_of(found, class_name, kinds)
-    groups = {name.replace(" – ", "\n"): [p.dsc for p in some] for name, some in pairs.items()}
+    groups = {name.replace(" – ", "\n"): [p.dsc for _, p in some] for name, some in pairs.items()}
     return violin_plot(groups)
 
 
-def bland_altman_plot(pairs: Mapping[str, Sequence[PairAgreement]]) -> Figure:
-    """Draw the difference of two readers' areas against their mean, a dot for each slide.
+def bland_altman_plot(pairs: Mapping[str, Found], confidence: float = 0.95) -> Figure:
+    """Draw the difference of two readers' areas against their mean, a dot for each case.
 
     The full line is the mean difference of all pairs, the broken ones are 1.96 standard
-    deviations from it (Bland and Altman 1986).
+    deviations from it (Bland and Altman 1999). The slides of a case are added up.
 
     Parameters
     ----------
     pairs
-        By name, the same two readers on several slides.
+        By name, the same two readers on several slides, with the case of each.
+    confidence
+        Of the interval of the mean difference.
 
     Raises
     ------
@@ -77,25 +80,32 @@ def bland_altman_plot(pairs: Mapping[str, Sequence[PairAgreement]]) -> Figure:
         raise ParameterError("There is no pair of readings to draw: give one or more.")
     figure = new_figure(6.4, 4.4)
     axes = figure.add_subplot()
-    differences = []
+    differences: list[float] = []
     for number, (name, some) in enumerate(pairs.items()):
-        areas = np.array([(p.first_um2, p.second_um2) for p in some]) * _MM2
-        differences.append(areas[:, 0] - areas[:, 1])
+        areas = _areas_mm2(some)
+        differences += (areas[:, 0] - areas[:, 1]).tolist()
         axes.scatter(
-            areas.mean(axis=1), differences[-1], s=26, label=name, alpha=0.85, lw=0,
+            areas.mean(axis=1), areas[:, 0] - areas[:, 1], s=26, label=name, alpha=0.85, lw=0,
             color=COLOURS[number % len(COLOURS)], marker=_MARKS[number % len(_MARKS)],
         )  # fmt: skip
-    every = np.concatenate(differences)
-    bias = float(every.mean())
-    axes.axhline(bias, color="black", lw=1.4)
-    title = f"n = {len(every)}, mean difference {bias:+.3g} mm²"
-    if len(every) > 1:
-        spread = _LIMIT * float(every.std(ddof=1))
-        for limit in (bias - spread, bias + spread):
+    limits = limits_of(differences, confidence)
+    axes.axhline(limits.bias, color="black", lw=1.4)
+    title = f"n = {limits.cases}, mean difference {limits.bias:+.3g} mm²"
+    if limits.cases > 1:
+        for limit in (limits.lower, limits.upper):
             axes.axhline(limit, color="black", lw=1, ls="--")
-        title += f", limits of agreement {bias - spread:.3g} to {bias + spread:.3g}"
+        title += f", limits of agreement {limits.lower:.3g} to {limits.upper:.3g}"
     axes.set_title(title, fontsize=9)
     axes.set(xlabel="mean area, mm²", ylabel="difference of areas, first − second, mm²")
     axes.legend(fontsize=8, frameon=False, loc="best")
     axes.grid(alpha=0.3)
     return figure
+
+
+def _areas_mm2(pairs: Found) -> NDArray[np.float64]:
+    """Return (case, reader) areas, those of the slides of a case added up."""
+    areas: dict[str, NDArray[np.float64]] = {}
+    for case, pair in pairs:
+        both = np.array((pair.first_um2, pair.second_um2)) * 1e-6
+        areas[case] = areas.get(case, 0.0) + both
+    return np.array(list(areas.values()))

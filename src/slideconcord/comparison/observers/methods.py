@@ -24,8 +24,9 @@ REFERENCES = {
     "radiotherapy. J Med Internet Res 2021;23:e26151.",
     "Warfield": "Warfield SK, Zou KH, Wells WM. Simultaneous truth and performance level "
     "estimation (STAPLE). IEEE Trans Med Imaging 2004;23:903-921.",
-    "Bland": "Bland JM, Altman DG. Statistical methods for assessing agreement between two methods "
-    "of clinical measurement. Lancet 1986;327:307-310.",
+    "Efron": "Efron B, Tibshirani RJ. An introduction to the bootstrap. Chapman & Hall 1993.",
+    "Bland": "Bland JM, Altman DG. Measuring agreement in method comparison studies. "
+    "Stat Methods Med Res 1999;8:135-160.",
 }
 """What the text can cite, by the name it cites it with."""
 
@@ -133,9 +134,10 @@ def _consensus(found: ObserverAgreement, cited: _Cited) -> str:
 def _intervals(found: ObserverAgreement, cited: _Cited) -> str:
     percent = f"{100 * found.options.confidence:g} %"
     return (
-        f"Means are over cases, with {percent} intervals of Student's t distribution. Differences "
-        "of areas are given as bias and limits of agreement, 1.96 standard deviations to either "
-        f"side {cited('Bland')}."
+        f"Means are over cases, with {percent} intervals by percentile bootstrap of whole cases "
+        f"({found.options.draws} draws, seed {found.options.seed}) {cited('Efron')} and by "
+        "Student's t distribution. Differences of areas are given as bias and limits of agreement, "
+        f"1.96 standard deviations to either side {cited('Bland')}."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -73,7 +73,7 @@ def worst_pairs(found: ObserverAgreement, most: int) -> list[Worst]:
 
 
 def picture_worst(
-    found: ObserverAgreement, slides: Sequence[tuple[Slide, ReadSlide]], most: int = 4
+    found: ObserverAgreement, give: Callable[[int], tuple[Slide, ReadSlide]], most: int = 4
 ) -> Iterator[PairPicture]:
     """Yield pictures of the slides on which observers agree least, the worst first.
 
@@ -81,8 +81,9 @@ def picture_worst(
     ----------
     found
         What was measured.
-    slides
-        The slides and their readings in the order of ``found``, under the names of ``found``.
+    give
+        Gives the open slide of a place in ``found.slides``, and its readings under the names of
+        ``found``.
     most
         How many pictures there are at most.
 
@@ -92,7 +93,7 @@ def picture_worst(
         When a tile of a slide cannot be decoded.
     """
     for each in worst_pairs(found, most):
-        slide, read = slides[each.place]
+        slide, read = give(each.place)
         of_slide = found.slides[each.place]
         stack = stack_of(read, of_slide.classes[each.class_name], of_slide.grid)
         names = each.pair.first.label, each.pair.second.label

@@ -7,42 +7,39 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from slideconcord import __version__
+from slideconcord.comparison.cohort import summarise
 from slideconcord.comparison.observers.charts import bland_altman_plot, dsc_violins, pairs_of
 from slideconcord.comparison.observers.methods import methods_text, references_of
-from slideconcord.comparison.observers.pairs import KINDS, Kind
+from slideconcord.comparison.observers.pairs import Kind
 from slideconcord.comparison.observers.pictures import FIRST, SECOND, PairPicture
+from slideconcord.comparison.observers.readings import Reader
 from slideconcord.comparison.observers.report_numbers import (
     SHOWN,
-    bias_table,
-    consensus_rows,
     empty_rows,
-    kind_table,
-    lowest,
+    kinds_of,
     mean_matrix,
+    named,
     readers_of,
-    slide_table,
+    ties,
 )
 from slideconcord.comparison.page import figure_source, picture_source, render_page
 from slideconcord.comparison.tables import Table, shade, without_nan, write_json
 
 if TYPE_CHECKING:
+    from slideconcord.comparison.observers.intervals import Found
     from slideconcord.comparison.observers.result import ObserverAgreement
 
-REPORT_FILES = (
-    "report.html",
-    "agreement.json",
-    "pairs.csv",
-    "kinds.csv",
-    "areas.csv",
-    "slides.csv",
-)
+TABLES = ("pairs", "slides", "readers", "labels", "summary", "areas")
+REPORT_FILES = ("report.html", "agreement.json", *(f"{name}.csv" for name in TABLES))
 _PLOTTED: tuple[Kind, ...] = ("inter", "intra", "model")
 
 
@@ -81,20 +78,11 @@ def write_report(
     with atomic(files[0]) as partial:
         partial.write_text(html, encoding="utf-8", newline="\n")
     write_json(found.to_json(), files[1])
-    for name, table in tables(found).items():
+    tables = found.tables
+    for name in TABLES:
         files.append(place / f"{name}.csv")
-        table.write_csv(files[-1])
+        tables[name].write_csv(files[-1])
     return files
-
-
-def tables(found: ObserverAgreement) -> dict[str, Table]:
-    """Return the tables of a report by the name of their file."""
-    return {
-        "pairs": found.pair_table(),
-        "kinds": kind_table(found),
-        "areas": bias_table(found),
-        "slides": slide_table(found),
-    }
 
 
 def render(found: ObserverAgreement, extras: Extras | None = None) -> str:
@@ -103,67 +91,72 @@ def render(found: ObserverAgreement, extras: Extras | None = None) -> str:
 
 
 def _context(found: ObserverAgreement, extras: Extras) -> dict[str, Any]:
-    rows = kind_table(found).records()
+    tables = found.tables
+    classes = [_class(found, name, tables) for name in found.class_names]
     return {
         "title": f"Agreement of observers: {_plural(len(found.slides), 'slide')}",
         "version": __version__,
         "created": datetime.now(UTC).isoformat(" ", "minutes"),
         "virtual": list(extras.virtual),
+        "warnings": found.warnings,
         "first": FIRST,
         "second": SECOND,
-        "slides": found.slides,
+        "slides": len(found.slides),
         "cases": len({slide.case for slide in found.slides}),
         "observers": len({r.name for r in found.readers if r.role == "observer"}),
-        "confidence": 100 * found.options.confidence,
-        "tolerance": found.options.tolerance_um,
-        "sentences": [_sentence(found, name, rows) for name in found.class_names],
-        "classes": [_class(found, name, rows) for name in found.class_names],
+        "options": found.options,
+        "classes": classes,
         "shown": SHOWN,
-        "slide_rows": slide_table(found).records(),
+        "slide_rows": tables["slides"].records(),
+        "reader_rows": [
+            {**row, "label": Reader(row["reader"], row["round"]).label}
+            for row in tables["readers"].records()
+            if row["role"] != "consensus"
+        ],
+        "label_rows": tables["labels"].records(),
         "empties": empty_rows(found),
-        "consensus": consensus_rows(found),
+        "ties": ties(found),
         "pictures": [_picture(each) for each in extras.pictures],
         "methods": methods_text(found),
         "references": references_of(found),
+        "files": REPORT_FILES[1:],
         "provenance": json.dumps(without_nan(dict(found.provenance)), indent=1, default=str),
     }
 
 
-def _class(found: ObserverAgreement, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    kinds = [kind for kind in KINDS if pairs_of(found, name, (kind,))]
+def _class(found: ObserverAgreement, name: str, tables: Mapping[str, Table]) -> dict[str, Any]:
+    summary, readers = tables["summary"], readers_of(found, name)
+    kinds = kinds_of(summary, name)
     return {
         "name": name or "(no class)",
-        "kinds": [
-            {
-                "kind": kind,
-                "meaning": KINDS[kind],
-                "cells": {
-                    r["statistic"]: r for r in rows if (r["class"], r["kind"]) == (name, kind)
-                },
-            }
-            for kind in kinds
-        ],
-        "readers": [reader.label for reader in readers_of(found, name)],
+        "sentence": _sentence(found, name, kinds),
+        "kinds": kinds,
+        "readers": [reader.label for reader in readers],
         "matrices": [
-            {"title": title, "rows": _matrix(found, name, statistic)}
+            {"title": title, "rows": _matrix(summary, name, statistic, readers)}
             for statistic, title in SHOWN.items()
         ],
-        "areas": [row for row in bias_table(found).records() if row["class"] == name],
+        "areas": [
+            {**row, "first": named(row, "first"), "second": named(row, "second")}
+            for row in tables["areas"].records()
+            if row["class"] == name
+        ],
         "plots": list(_plots(found, name)),
     }
 
 
-def _matrix(found: ObserverAgreement, name: str, statistic: str) -> list[dict[str, Any]]:
-    values = mean_matrix(found, name, statistic)
+def _matrix(
+    summary: Table, name: str, statistic: str, readers: tuple[Reader, ...]
+) -> list[dict[str, Any]]:
+    values = mean_matrix(summary, name, statistic, readers)
     is_distance = statistic.endswith("_um")
-    off = [v for i, row in enumerate(values) for j, v in enumerate(row) if i != j and v == v]
-    worst = max(off, default=0.0)
+    worst = float(np.nanmax(values, initial=0.0))
     rows = []
-    for i, reader in enumerate(readers_of(found, name)):
+    for i, reader in enumerate(readers):
         cells = []
         for j, value in enumerate(values[i].tolist()):
             good = (1 - value / worst if worst else 1.0) if is_distance else value
-            ground, ink = shade(good if i != j and value == value else 0.0)
+            ground, ink = shade(good if value == value else 0.0)
             cells.append({"own": i == j, "value": value, "ground": ground, "ink": ink})
         rows.append({"name": reader.label, "cells": cells, "digits": 1 if is_distance else 3})
     return rows
@@ -183,35 +176,34 @@ def _plots(found: ObserverAgreement, name: str) -> Iterable[dict[str, str]]:
             found, name, kinds
         ),
         f"Areas of {what}: difference of two readers against their mean (Bland-Altman)": (
-            bland_altman_plot(pairs)
+            bland_altman_plot(pairs, found.options.confidence)
         ),
     }
     for text, figure in drawn.items():
         yield {"text": text, "source": figure_source(figure)}
 
 
-def _means(pairs: Any) -> str:
-    from slideconcord.comparison.cohort import summarise
-
-    parts = [
-        f"{name} mean {_shown(summarise(p.dsc for p in some).mean)}" for name, some in pairs.items()
-    ]
-    return "; ".join(parts)
+def _means(pairs: Mapping[str, Found]) -> str:
+    return "; ".join(
+        f"{name} mean {_shown(summarise(pair.dsc for _, pair in some).mean)}"
+        for name, some in pairs.items()
+    )
 
 
-def _sentence(found: ObserverAgreement, name: str, rows: list[dict[str, Any]]) -> str:
+def _sentence(found: ObserverAgreement, name: str, kinds: list[dict[str, Any]]) -> str:
     """Say in one sentence how far two observers, one observer twice and the model agree."""
-    of_class = {r["kind"]: r for r in rows if r["class"] == name and r["statistic"] == "dsc"}
+    dsc = {each["kind"]: each["cells"]["dsc"] for each in kinds}
     parts = []
-    if "inter" in of_class:
-        parts.append(f"two observers agree with a mean DSC of {_told(of_class['inter'])}")
-        worst = lowest(p for some in pairs_of(found, name, ("inter",)).values() for p in some)
-        if worst is not None:
+    if "inter" in dsc:
+        parts.append(f"two observers agree with a mean DSC of {_told(dsc['inter'])}")
+        pairs = [p for some in pairs_of(found, name).values() for _, p in some if p.dsc == p.dsc]
+        if pairs:
+            worst = min(pairs, key=lambda pair: pair.dsc)
             parts[-1] += f", lowest {worst.dsc:.3f} ({worst.first.label} – {worst.second.label})"
-    if "intra" in of_class:
-        parts.append(f"one observer in two rounds with {_told(of_class['intra'])}")
-    if "model" in of_class:
-        parts.append(f"the model with observers and consensus with {_told(of_class['model'])}")
+    if "intra" in dsc:
+        parts.append(f"one observer in two rounds with {_told(dsc['intra'])}")
+    if "model" in dsc:
+        parts.append(f"the model with observers and consensus with {_told(dsc['model'])}")
     text = "; ".join(parts) or "no two readings can be compared"
     return f"{name or 'Without class'}: {text}."
 
@@ -220,7 +212,8 @@ def _told(row: dict[str, Any]) -> str:
     text = _shown(row["mean"])
     # of two cases the interval is wider than all that a DSC can be
     if row["cases"] > 2:
-        text += f" ({row['low']:.3f} to {row['high']:.3f}, {_plural(row['cases'], 'case')})"
+        low, high = row["bootstrap_low"], row["bootstrap_high"]
+        text += f" ({low:.3f} to {high:.3f}, {_plural(row['cases'], 'case')})"
     return text
 
 
