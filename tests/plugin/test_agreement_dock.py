@@ -14,6 +14,7 @@ from slideconcord.geometry import Box
 from slideconcord.plugin import actions
 from slideconcord.plugin.agreement_dock import NO_SLIDE, TOO_FEW, AgreementDock
 from slideconcord.plugin.agreement_layers import outline_levels, pair_levels, vote_levels
+from slideconcord.plugin.agreement_matrix import letter_of
 from slideconcord.plugin.tags import find_layer
 from slideconcord.plugin.viewport import camera_pixel
 
@@ -95,11 +96,13 @@ def test_the_matrix_is_that_of_compare_observers(dock, files, compared):
 
 def test_observers_go_by_numbers_until_names_are_wanted(dock, compared):
     def headers():
-        return [dock.look.matrix.horizontalHeaderItem(i).text() for i in range(3)]
+        return [dock.look.matrix.verticalHeaderItem(i).text() for i in range(3)]
 
-    assert headers() == ["observer 1", "observer 2", "observer 3"]
+    assert headers() == ["A  observer 1", "B  observer 2", "C  observer 3"]
+    assert dock.look.matrix.horizontalHeaderItem(2).text() == "C"
+    assert [letter_of(n) for n in (0, 25, 26, 27, 702)] == ["A", "Z", "AA", "AB", "AAA"]
     dock.look.names.setChecked(True)
-    assert headers() == ["ann", "bo", "cy"]
+    assert headers() == ["A  ann", "B  bo", "C  cy"]
 
 
 def test_votes_lie_on_the_slide_and_can_be_hidden(dock, viewer, compared):

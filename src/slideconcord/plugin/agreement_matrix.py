@@ -62,8 +62,12 @@ class AgreementMatrix(QTableWidget):
         """
         self.setRowCount(len(names))
         self.setColumnCount(len(names))
-        self.setHorizontalHeaderLabels(list(names))
-        self.setVerticalHeaderLabels(list(names))
+        letters = [letter_of(number) for number in range(len(names))]
+        # a column is as wide as a number: letters stand for names
+        self.setHorizontalHeaderLabels(letters)
+        self.setVerticalHeaderLabels(
+            [f"{letter}  {name}" for letter, name in zip(letters, names, strict=True)]
+        )
         worst = float(np.nanmax(values, initial=0.0)) if np.isfinite(values).any() else 0.0
         for i in range(len(names)):
             for j in range(len(names)):
@@ -80,6 +84,12 @@ class AgreementMatrix(QTableWidget):
     def _choose(self, row: int, column: int) -> None:
         if row != column:
             self.pair_chosen.emit(row, column)
+
+
+def letter_of(number: int) -> str:
+    """Return A, B, ..., Z, AA, AB, ... for 0, 1, ..."""
+    first, last = divmod(number, 26)
+    return (letter_of(first - 1) if first else "") + chr(ord("A") + last)
 
 
 def shown(value: float, *, is_ratio: bool) -> str:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from slideconcord.plugin.session import Session
     from slideconcord.plugin.workspace import SlideEntry
 
-_AROUND = 2.0
-_LEAST_UM = 40.0
+_AROUND = 1.3
+_LEAST_UM = 60.0
 
 
 class DisputeWalk(QObject):
@@ -112,7 +112,7 @@ class DisputeWalk(QObject):
 
 
 def _around(place: Dispute, stack: ReadingStack) -> Box:
-    """Return the level-0 pixels to look at: the place with as much again around it."""
+    """Return the level-0 pixels to look at: the place with a little around it."""
     box, mpp = place.box, stack.slide_mpp
     side_um = max(box.height * mpp.y, box.width * mpp.x, _LEAST_UM) * _AROUND
     height, width = round(side_um / mpp.y), round(side_um / mpp.x)

@@ -31,7 +31,7 @@ from slideconcord.comparison.observers.report_numbers import (
     readers_of,
 )
 from slideconcord.comparison.tables import shade
-from slideconcord.geometry import Mpp
+from slideconcord.geometry import Box, Mpp
 from slideconcord.slides import open_slide
 
 NAMES = ("Ann Smith", "Bodil", "<b>Cy</b>")
@@ -277,12 +277,12 @@ def test_pictures_show_the_slide_with_both_outlines(tiny_slide_path):
         ]
         read = Naming().slide(ReadSlide.of(slide, readings, tissue=None))
         found = compare_observers([read], Comparing(), names=True)
-        (picture,) = picture_worst(found, [(slide, read)].__getitem__)
+        (picture,) = picture_worst(found, [(slide, read)])
         assert picture.pair == ("observer 1", "observer 2")
         assert picture.dispute.area_um2 == pytest.approx(200 * 600 / 4)
         # 1000 x 750 µm at 2 µm
         assert picture.overview.shape == (375, 500, 3)
-        plain = slide.read_grid(2.0, slide.box.__class__(0, 0, 375, 500)).astype(int)
+        plain = slide.read_grid(2.0, Box(0, 0, 375, 500)).astype(int)
         changed = np.abs(picture.overview.astype(int) - plain).sum(-1) > 30
         assert changed[160, 200]
         assert not changed[:70].any()

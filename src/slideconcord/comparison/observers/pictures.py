@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from slideconcord.slides import Slide
 
 Rgb = NDArray[np.uint8]
-SIDE_PX = 560
+SIDE_PX = 900
 FIRST, SECOND = FALSE_POSITIVE, FALSE_NEGATIVE
 """Colours of the two outlines: those of what one reading alone marks."""
 _DARK = (20, 20, 20)
 _ALPHA = 110
-_DASH_PX, _GAP_PX = 10, 8
-_AROUND, _LEAST_UM = 1.6, 60.0
+_DASH_PX, _GAP_PX = 14, 10
+_AROUND, _LEAST_UM = 1.3, 80.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +73,7 @@ def worst_pairs(found: ObserverAgreement, most: int) -> list[Worst]:
 
 
 def picture_worst(
-    found: ObserverAgreement, give: Callable[[int], tuple[Slide, ReadSlide]], most: int = 4
+    found: ObserverAgreement, slides: Sequence[tuple[Slide, ReadSlide]], most: int = 4
 ) -> Iterator[PairPicture]:
     """Yield pictures of the slides on which observers agree least, the worst first.
 
@@ -81,9 +81,8 @@ def picture_worst(
     ----------
     found
         What was measured.
-    give
-        Gives the open slide of a place in ``found.slides``, and its readings under the names of
-        ``found``.
+    slides
+        The slides and their readings in the order of ``found``, under the names of ``found``.
     most
         How many pictures there are at most.
 
@@ -93,7 +92,7 @@ def picture_worst(
         When a tile of a slide cannot be decoded.
     """
     for each in worst_pairs(found, most):
-        slide, read = give(each.place)
+        slide, read = slides[each.place]
         of_slide = found.slides[each.place]
         stack = stack_of(read, of_slide.classes[each.class_name], of_slide.grid)
         names = each.pair.first.label, each.pair.second.label
