@@ -9,10 +9,13 @@ import pytest
 from qtpy.QtCore import Qt
 
 from annotations.studies.study_folders import TWO_ROUNDS, make_study, square
+from slideconcord.annotations import write_annotations
 from slideconcord.annotations.studies.order import Order
+from slideconcord.geometry import Frame
 from slideconcord.plugin import actions
 from slideconcord.plugin.study_dock import StudyDock
 from slideconcord.plugin.tags import tag_of
+from slideconcord.segmentation.mask import Mask
 
 
 @pytest.fixture
@@ -86,7 +89,7 @@ def test_a_study_of_one_observer_needs_no_choice(viewer_model, tmp_path, tiny_sl
 def test_read_all_slides_from_the_first_to_the_last(dock, viewer_model, study):
     dock.choose("o1")
     dock.slides.next.click()
-    assert rows(dock)[0] == ("1. s1", "in progress, open", "0")
+    assert rows(dock)[0] == ("1. s1", "in progress, open", "")
     assert [layer.name for layer in viewer_model.layers] == ["s1"]
     assert not dock.slides.next.isEnabled()
     draw(dock, square(10))
@@ -275,3 +278,70 @@ def test_a_lock_left_behind_is_said_to_be_taken_over(dock, study, monkeypatch):
     dock.open_slide("s1")
     assert "It had been left open by o1 on" in dock.slides.state.text()
     left.close()
+
+
+@pytest.fixture
+def told(tmp_path, tiny_slide_path):
+    """Return a study that shows the model's output, and says which part is to be read."""
+    study = make_study(tmp_path / "study", tiny_slide_path, model_output="shown")
+    with study.slide("s1").open() as slide:
+        frame = Frame(0, 0, 4, 4)
+        made = {"slide_mpp": slide.mpp, "slide_fingerprint": slide.fingerprint}
+    pixels = np.zeros((375, 500), bool)
+    pixels[20:40, 50:90] = True
+    Mask(pixels, frame, **made).save(study.folder / "mask.zarr")
+    write_annotations([square(100), square(500)], study.folder / "region.geojson")
+    text = (study.folder / "study.yaml").read_text()
+    text = text.replace("- id: s1\n", "- id: s1\n  region: region.geojson\n  model: mask.zarr\n")
+    (study.folder / "study.yaml").write_text(text)
+    return study
+
+
+def test_the_part_to_be_read_and_the_models_output_are_shown(told, viewer_model, qtbot):
+    dock = add_dock(viewer_model, qtbot)
+    dock.open_study(told.folder)
+    dock.choose("o1")
+    dock.open_slide("s1")
+    assert [layer.name for layer in viewer_model.layers] == ["s1", "s1 · region", "s1 · model"]
+    region, model = viewer_model.layers["s1 · region"], viewer_model.layers["s1 · model"]
+    np.testing.assert_allclose(region.data[1].max(0), 599.5)
+    # row 20 of the mask begins at the outer edge of level-0 row 80
+    assert model.get_value((80.1 * 0.5 - 0.25, 200.1 * 0.5 - 0.25), world=True) == 1
+    assert model.get_value((79.9 * 0.5 - 0.25, 200.1 * 0.5 - 0.25), world=True) == 0
+    dock.leave()
+    assert len(viewer_model.layers) == 0
+
+
+def test_a_blinded_study_shows_the_part_to_be_read_alone(told, viewer_model, qtbot):
+    text = (told.folder / "study.yaml").read_text()
+    (told.folder / "study.yaml").write_text(text.replace("model: shown", "model: hidden"))
+    dock = add_dock(viewer_model, qtbot)
+    dock.open_study(told.folder)
+    dock.choose("o1")
+    dock.open_slide("s1")
+    shown = [layer.name for layer in viewer_model.layers if layer.visible]
+    assert shown == ["s1", "s1 · region"]
+
+
+@pytest.mark.parametrize("name", ["mask.zarr", "region.geojson"])
+def test_what_is_to_be_shown_and_is_missing_is_named(told, viewer_model, qtbot, name):
+    (told.folder / name).rename(told.folder / "away")
+    dock = add_dock(viewer_model, qtbot)
+    dock.open_study(told.folder)
+    dock.choose("o1")
+    dock.open_slide("s1")
+    assert f"{name} does not exist. Correct it in the study" in dock.slides.state.text()
+    assert (dock.work.reading, len(viewer_model.layers)) == (None, 0)
+    assert told.desk("o1").slides()[0].holder is None
+
+
+def test_what_was_made_on_another_slide_is_not_shown(told, viewer_model, qtbot):
+    text = (told.folder / "study.yaml").read_text()
+    (told.folder / "study.yaml").write_text(
+        text.replace("id: s1", "id: x").replace("id: s2", "id: s1\n  model: mask.zarr")
+    )
+    dock = add_dock(viewer_model, qtbot)
+    dock.open_study(told.folder)
+    dock.choose("o1")
+    dock.open_slide("s1")
+    assert "mask.zarr was made on another slide than s1" in dock.slides.state.text()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-_OWN = ("slide", "annotations", "sketch", "area", "pins")
+_OWN = ("slide", "region", "annotations", "sketch")
 
 
 class Blindfold:

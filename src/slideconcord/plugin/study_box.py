@@ -183,7 +183,7 @@ class SlidesBox(QGroupBox):
 
 
 def _row(number: int, status: ReadingStatus, *, is_open: bool) -> QTreeWidgetItem:
-    drawn = str(status.annotations) if status.record else ""
+    drawn = str(status.annotations) if status.record and not is_open else ""
     state = f"{status.state}, open" if is_open else status.state
     item = QTreeWidgetItem([f"{number}. {status.slide}", state, drawn])
     item.setData(0, Qt.ItemDataRole.UserRole, status.slide)

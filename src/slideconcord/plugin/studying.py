@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from slideconcord.annotations.studies import Desk, Reading, Round, Study, open_study
 from slideconcord.errors import ParameterError, SlideconcordError
 from slideconcord.plugin.blindfold import Blindfold
 from slideconcord.plugin.opening_case import add_slide
+from slideconcord.plugin.study_layers import model_layer, region_layer
 
 if TYPE_CHECKING:
-    from slideconcord.annotations.studies import ReadingStatus
+    from slideconcord.annotations.studies import ReadingStatus, StudySlide
+    from slideconcord.plugin.layers import LayerData
     from slideconcord.plugin.session import Session
     from slideconcord.plugin.workspace import SlideEntry
 
@@ -39,6 +42,8 @@ class Studying(QObject):
         self.entry: SlideEntry | None = None
         """The slide that is read."""
         self._blindfold: Blindfold | None = None
+        self._beside: list[Layer] = []
+        """What is shown besides slide and reading."""
         self._life = QTimer(self)
         self._life.setInterval(SIGN_OF_LIFE_MS)
         self._life.timeout.connect(self.give_sign_of_life)
@@ -134,6 +139,10 @@ class Studying(QObject):
         if self._blindfold is not None:
             self._blindfold.take_off()
             self._blindfold = None
+        for layer in self._beside:
+            if layer in self._session.viewer.layers:
+                self._session.viewer.layers.remove(layer)
+        self._beside.clear()
         if entry is not None:
             self._session.workspace.documents.pop(entry.slide, None)
             if (layer := self._session.layer_of(entry)) is not None:
@@ -166,13 +175,26 @@ class Studying(QObject):
         layer = session.layer_of(self.entry)
         if self.entry is None or layer is None:
             raise ParameterError(f"Slide {reading.about.id} could not be shown: open it again.")
-        layer.name = reading.about.id  # a file's name may tell what an observer must not know
         if reading.study.model_output == "hidden":
             self._blindfold = Blindfold(session.viewer, self.entry.id, self.said.emit)
+        self._show_beside(reading.about, self.entry)
         session.viewer.layers.selection.active = layer
         session.workspace.active = self.entry
         session.viewer.reset_view()
         self._life.start()
+
+    def _show_beside(self, about: StudySlide, entry: SlideEntry) -> None:
+        """Show the part that is to be read and, where the study says so, what a model found."""
+        if about.region is not None:
+            self._add(region_layer(about.region, entry))
+        if about.model is not None and self._blindfold is None:
+            self._add(model_layer(about.model, entry))
+
+    def _add(self, data: LayerData) -> None:
+        layer = Layer.create(*data)
+        layer.editable = False
+        self._beside.append(layer)
+        self._session.viewer.add_layer(layer)
 
     def _on_closed(self, _index: int, entry: SlideEntry) -> None:
         if entry is self.entry:

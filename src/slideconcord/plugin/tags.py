@@ -20,6 +20,8 @@ Kind = Literal[
     "area",
     "pins",
     "annotations",
+    "region",
+    "model",
     "comparison",
     "agreement",
     "votes",

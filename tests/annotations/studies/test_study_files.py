@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import slideconcord as sc
-from annotations.studies.study_folders import TWO_ROUNDS, make_study
+from annotations.studies.study_folders import TWO_ROUNDS, make_study, square
 from slideconcord.annotations.classes import AnnotationClass
 from slideconcord.annotations.studies import (
     Agreement,
@@ -233,3 +234,16 @@ def test_reports_call_observers_by_number(tmp_path, tiny_slide_path):
     study = make_study(tmp_path, tiny_slide_path)
     assert [study.alias(each.id) for each in study.observers] == ["observer 1", "observer 2"]
     assert [each.shown for each in study.observers] == ["Ada", "o2"]
+
+
+def test_the_how_to_shows_a_study_that_opens_and_a_script_that_runs(
+    tmp_path, tiny_slide_path, monkeypatch, capsys
+):
+    page = (Path(__file__).parents[3] / "docs" / "howto" / "study.md").read_text(encoding="utf-8")
+    study = open_study(written(tmp_path, re.search(r"```yaml\n(.*?)```", page, re.DOTALL)[1]))
+    assert [each.name for each in study.rounds] == ["first", "second"]
+    make_study(tmp_path / "study", tiny_slide_path)
+    sc.write_annotations([square(10)], tmp_path / "drawn.geojson")
+    monkeypatch.chdir(tmp_path)
+    exec(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1], {})
+    assert capsys.readouterr().out == "observer 1 s1 1\n"
