@@ -170,6 +170,8 @@ class Studying(QObject):
         """Show the slide and nothing else, ready to be drawn on."""
         session = self._session
         slide = reading.about.open()
+        # whoever reads must not see a file's name, which may tell a patient's or a diagnosis
+        slide.name = reading.about.id
         session.workspace.documents[slide] = reading.edit
         self.reading, self.entry = reading, add_slide(session, slide)
         layer = session.layer_of(self.entry)

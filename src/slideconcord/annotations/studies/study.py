@@ -79,8 +79,6 @@ class StudySlide:
                 f"{self.path} is not the slide {self.id} that the study means: its content is "
                 f"another. Put the right file there, or correct the fingerprint in {STUDY_NAME}."
             )
-        # whoever reads must not see a file's name, which may tell a patient's or a diagnosis
-        slide.name = self.id
         return slide
 
 
