@@ -9,6 +9,7 @@ from torch import Tensor
 
 from slideconcord.training.augment.fitting import TrainingTiles
 from slideconcord.training.augment.random import Draws
+from slideconcord.training.data.tile import Grid
 
 HE = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])
 HE = HE / np.linalg.norm(HE, axis=1, keepdims=True)
@@ -37,7 +38,7 @@ def stained(seed: int, side: int = 32, stains: NDArray[np.float64] = HE) -> NDAr
 
 
 def tile_set(count: int = 6, side: int = 32, fingerprint: str = "a" * 64) -> TrainingTiles:
-    return TrainingTiles(lambda k: stained(k, side), count, fingerprint, side)
+    return TrainingTiles(lambda k: stained(k, side), count, fingerprint, side, Grid(1.0, side))
 
 
 def batch(*tiles: NDArray[np.uint8]) -> Tensor:

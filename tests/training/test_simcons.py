@@ -139,7 +139,7 @@ def test_a_style_that_measures_colours_measures_those_that_are_learnt_from():
         ({"style": ["hsw"]}, "Did you mean 'hsv'"),
         ({"style": ["hsv"], "weight": 1.5}, "less than or equal to 1"),
         ({"style": ["hsv"], "wieght": 0.5}, "Did you mean 'weight'"),
-        ({}, "'style' is missing"),
+        ({}, "style names no appearance, and there are no pairs"),
     ],
 )
 def test_wrong_settings_are_named(settings, message):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -59,4 +59,14 @@ class MakesObjective(Protocol):
 
     def terms(self, learner: Learner, batch: Batch) -> dict[str, Tensor]:
         """Return ``"loss"``, and its terms by name."""
+        ...
+
+
+@runtime_checkable
+class HasOwnData(Protocol):
+    """An objective that learns from more than the recipe's data."""
+
+    @property
+    def data_fingerprint(self) -> str:
+        """SHA-256 that changes with these data; empty where there are none."""
         ...

@@ -204,9 +204,10 @@ class Recipe:
         A model to start from is named by its hash.
         """
         values = asdict(self)
-        if isinstance(values["data"]["source"], dict):
-            for settings in values["data"]["source"].values():
-                (settings or {}).pop("path", None)
+        for part in (values["data"]["source"], values["objective"]):
+            for settings in part.values() if isinstance(part, dict) else ():
+                for place in (settings, (settings or {}).get("pairs")):
+                    (place or {}).pop("path", None)
         if self.network.weights:
             values["network"]["weights"] = read_spec(model_folder(self.network.weights)).hash
         return values

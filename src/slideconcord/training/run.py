@@ -27,6 +27,7 @@ from slideconcord.training.folder import (
     TRAIN_LOG,
     RunFolder,
 )
+from slideconcord.training.learner import HasOwnData
 from slideconcord.training.learning import Learning, make_fabric, means
 from slideconcord.training.log import Log
 from slideconcord.training.options import TrainOptions
@@ -112,9 +113,7 @@ def train_steps(
         folder = None
         if fabric.global_rank == 0:
             facts = {"recipe": recipe.to_json(), "data": prepared.facts()}
-            key = fingerprint_json({"format": _FORMAT, "recipe": recipe.fingerprint,
-                                    "data": prepared.source.fingerprint})  # fmt: skip
-            made = RunFolder(Path(out), key, facts, overwrite=overwrite)
+            made = RunFolder(Path(out), _key(recipe, prepared), facts, overwrite=overwrite)
             folder = held.enter_context(made)
         fabric.barrier()
         if folder is not None and folder.finished:
@@ -249,6 +248,15 @@ class _Run:
         if self._recipe.train.keep == "best":
             return dict(read_checkpoint(self._out / BEST).network)
         return self._learning.kept.state_dict()
+
+
+def _key(recipe: Recipe, prepared: Prepared) -> str:
+    """Name what makes a run: another key is another run."""
+    facts = {"format": _FORMAT, "recipe": recipe.fingerprint, "data": prepared.source.fingerprint}
+    objective = prepared.objective
+    if isinstance(objective, HasOwnData) and objective.data_fingerprint:
+        facts["objective"] = objective.data_fingerprint
+    return fingerprint_json(facts)
 
 
 def _spec(recipe: Recipe, prepared: Prepared) -> ModelSpec:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from slideconcord.errors import MismatchError, ParameterError, TrainingError
-from slideconcord.training.data.tile import Rgb
+from slideconcord.training.data.tile import Grid, Rgb
 
 Part = TypeVar("Part")
 Facts = list[dict[str, Any]]
@@ -33,6 +33,8 @@ class TrainingTiles:
     """SHA-256 of the data and of which of its tiles are learnt from."""
     side_px: int
     """Side that tiles have when their colours are changed, after all that moves pixels."""
+    grid: Grid
+    """How they were cut."""
 
     def images(self, most: int) -> Iterator[Tensor]:
         """Yield at most so many tiles (1, 3, y, x) float32, evenly chosen among all.

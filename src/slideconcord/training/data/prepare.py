@@ -112,6 +112,7 @@ def _training_tiles(recipe: Recipe, source: TileSource, train: Sequence[int]) ->
         len(train),
         fingerprint_json({"data": source.fingerprint, "train": list(train)}),
         recipe.augmentation.side_px(recipe.data.tile_px),
+        recipe.data.grid,
     )
 
 
