@@ -67,6 +67,13 @@ def test_dice_is_the_sum_over_batch_and_pixels_without_smoothing(seed, absent):
 
 
 @given(st.integers(0, 10_000), st.booleans())
+def test_dice_per_tile_is_the_mean_of_the_tiles_own(seed, absent):
+    logits, masks = example(seed, absent=absent)
+    each = [slow_dice(logits[k : k + 1], masks[k : k + 1]) for k in range(len(masks))]
+    assert float(Dice(per_tile=True)(logits, masks)) == pytest.approx(np.mean(each), abs=1e-5)
+
+
+@given(st.integers(0, 10_000), st.booleans())
 def test_dice_equals_the_library_that_the_paper_names(seed, absent):
     import segmentation_models_pytorch as smp
 

@@ -40,6 +40,8 @@ class Dice:
     """
 
     weight: Weight = 1.0
+    per_tile: bool = False
+    """Whether sums run over the pixels of each tile alone, so that every tile counts alike."""
 
     def __call__(self, logits: Tensor, masks: Tensor) -> Tensor:
         classes = logits.shape[1]
@@ -47,7 +49,7 @@ class Dice:
         truth = functional.one_hot(masks.where(masks != IGNORE, 0), classes)
         truth = truth.movedim(-1, 1).to(logits.dtype) * counted
         given = logits.softmax(1) * counted
-        over = (0, 2, 3)
+        over = (2, 3) if self.per_tile else (0, 2, 3)
         shared, both = (given * truth).sum(over), (given + truth).sum(over)
         present = truth.sum(over) > 0
         return ((1 - 2 * shared / both.clamp_min(_LEAST)) * present).mean()
