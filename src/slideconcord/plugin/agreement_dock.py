@@ -6,14 +6,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog
 
 from slideconcord.errors import SlideconcordError
 from slideconcord.plugin.agreement_keys import bind_keys, unbind_keys
 from slideconcord.plugin.agreement_layers import KINDS, hide, show_pair, show_votes
+from slideconcord.plugin.agreement_live import LiveScore, drawings_of
+from slideconcord.plugin.agreement_live_box import LiveBox
 from slideconcord.plugin.agreement_look import MEASURES, LookBox
 from slideconcord.plugin.agreement_setup import SetupBox
-from slideconcord.plugin.agreement_sources import file_sources, numbered, sources_of
+from slideconcord.plugin.agreement_sources import choice_of, file_sources, numbered, sources_of
 from slideconcord.plugin.agreement_walk import DisputeWalk
 from slideconcord.plugin.agreement_work import (
     Compared,
@@ -22,14 +26,17 @@ from slideconcord.plugin.agreement_work import (
     compare_steps,
     drawing_steps,
     pair_steps,
+    report_steps,
 )
-from slideconcord.plugin.dock import Dock
+from slideconcord.plugin.comparing import Comparer
+from slideconcord.plugin.dock import Dock, link
 from slideconcord.plugin.task import Task
 from slideconcord.plugin.watching import Watching
 
 if TYPE_CHECKING:
     from slideconcord.comparison.observers.result import ClassAgreement
     from slideconcord.plugin.workspace import SlideEntry
+    from slideconcord.segmentation.mask import Mask
 
 FILTER = "Annotations (*.geojson *.json *.gz *.xml *.png *.tif *.tiff *.db);;All files (*)"
 NO_SLIDE = "Open a slide first."
@@ -48,12 +55,13 @@ class AgreementDock(Dock):
         self.pair: tuple[str, str] | None = None
         """The labels of the two readings that are looked at."""
         self._files: dict[str, list[Path]] = {}
-        self._tissue: dict[str, Any] = {}
+        self._tissue: dict[str, Mask] = {}
         self.work, self.drawing = Task(self), Task(self)
         self.walk = DisputeWalk(self.session, self)
+        self.live, self._comparer = LiveScore(self.session, self), Comparer(self)
         self._watching = Watching()
-        self.setup, self.look = SetupBox(), LookBox()
-        for box in (self.setup, self.look):
+        self.setup, self.look, self.live_box = SetupBox(), LookBox(), LiveBox()
+        for box in (self.setup, self.look, self.live_box):
             self.body.addWidget(box)
         self.body.addStretch(1)
         self._connect()
@@ -63,15 +71,16 @@ class AgreementDock(Dock):
     def let_go(self) -> None:
         unbind_keys(self)
         self._watching.follow(None, {})
-        for worker in (self.work, self.drawing, self.walk):
+        for worker in (self.work, self.drawing, self.walk, self.live, self._comparer):
             worker.close()
         layers = self.viewer.layers.events
         layers.inserted.disconnect(self._offer)
         layers.removed.disconnect(self._offer)
 
     def show_entry(self, entry: SlideEntry | None) -> None:
-        self._watching.follow(entry, {"probability": self._offer})
+        self._watching.follow(entry, {"probability": self._offer, "index": self._offer})
         self._forget()
+        self.live.drop()
         self._offer()
 
     # --- what the user does -------------------------------------------------------------------
@@ -91,10 +100,12 @@ class AgreementDock(Dock):
         try:
             options = self.setup.options
         except SlideconcordError as error:
-            self.setup.message.setText(str(error))
+            self.setup.say(str(error))
             return
         self._forget()
-        tissue = self._tissue.get(entry.id, True) if self.setup.tissue_only.isChecked() else False
+        tissue = (
+            (self._known_tissue(entry) or True) if self.setup.tissue_only.isChecked() else False
+        )
         steps = partial(compare_steps, entry, self.setup.ticked, options, tissue)
         self.work.start(steps, self._take, "Comparing…")
 
@@ -117,6 +128,32 @@ class AgreementDock(Dock):
         """Move the camera to the next place on which the readings differ."""
         self.walk.go(step)
 
+    def write_report(self, folder: Path) -> None:
+        """Write the report of what was compared into a folder, and open it."""
+        entry, compared = self.entry, self.compared
+        if entry is not None and compared is not None:
+            self.work.start(
+                partial(report_steps, entry, compared, folder), self._take_report, "Picturing…"
+            )
+
+    def follow_drawing(self) -> None:
+        """Compare the chosen drawing with the chosen reading after every stroke."""
+        entry, layer, source = self.entry, self.live_box.drawing.currentData(), self.live_box.source
+        if entry is None or layer is None or source is None:
+            self.live.drop()
+        else:
+            self.live.follow(entry, layer, source, self._known_tissue(entry))
+
+    def tune_against(self) -> None:
+        """Make the chosen reading the reference of the Threshold dock."""
+        entry, source = self.entry, self.live_box.source
+        if entry is None or source is None:
+            return
+        try:
+            self._comparer.compare(entry, choice_of(source, self.session.layer_of(entry), entry))
+        except SlideconcordError as error:
+            self.setup.say(str(error))
+
     def called(self, label: str) -> str:
         """Return what a reader is called on the screen: a number, unless names are wanted."""
         if self.compared is None or not self.look.names.isChecked():
@@ -133,6 +170,10 @@ class AgreementDock(Dock):
         names = compared.class_names
         self.look.show_classes(names, names[0])
         self._show_class(names[0])
+
+    def _take_report(self, files: list[Path]) -> None:
+        self.setup.say(link("The report is written.", files[0].parent))
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(files[0].resolve())))
 
     def _show_class(self, name: str) -> None:
         compared = self.compared
@@ -217,9 +258,23 @@ class AgreementDock(Dock):
         entry, layer = self.entry, self.session.layer_of(self.entry)
         if entry is None or layer is None:
             self.setup.offer([])
-            return
-        files = file_sources(self._files.get(entry.id, ()), entry.slide)
-        self.setup.offer(numbered([*sources_of(self.viewer, entry, layer), *files]))
+            self.live_box.offer([], [])
+        else:
+            files = file_sources(self._files.get(entry.id, ()), entry.slide)
+            sources = numbered([*sources_of(self.viewer, entry, layer), *files])
+            self.setup.offer(sources)
+            self.live_box.offer(drawings_of(self.viewer, entry), sources)
+        self._show_live()
+
+    def _known_tissue(self, entry: SlideEntry) -> Mask | None:
+        """Return where a slide holds tissue, if that was found already."""
+        found = entry.tissue.mask if entry.tissue is not None else None
+        return self._tissue.get(entry.id, found)
+
+    def _show_live(self) -> None:
+        entry = self.entry
+        can_tune = entry is not None and entry.index is not None
+        self.live_box.show_score(self.live, can_tune=can_tune)
 
     def _follow_walk(self) -> None:
         drawn = self.drawn
@@ -248,6 +303,11 @@ class AgreementDock(Dock):
         names, _ = QFileDialog.getOpenFileNames(self, "Readings of this slide", "", FILTER)
         self.add_files([Path(name) for name in names])
 
+    def _ask_report(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder for the report")
+        if folder:
+            self.write_report(Path(folder))
+
     def _connect(self) -> None:
         setup, look = self.setup, self.look
         setup.files_wanted.connect(self._ask_files)
@@ -260,6 +320,11 @@ class AgreementDock(Dock):
         look.votes_wanted.connect(self._show_votes)
         look.names_wanted.connect(self._show_names)
         look.step_wanted.connect(self.next_disagreement)
+        look.report_wanted.connect(self._ask_report)
+        self.live_box.chosen.connect(self.follow_drawing)
+        self.live_box.tune_wanted.connect(self.tune_against)
+        self.live.changed.connect(self._show_live)
+        self._comparer.changed.connect(lambda: self.setup.say(self._comparer.message))
         for task in (self.work, self.drawing):
             task.changed.connect(self._show_work)
         self.walk.changed.connect(lambda: look.say_walk(self.walk.message))

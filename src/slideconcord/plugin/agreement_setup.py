@@ -99,8 +99,12 @@ class SetupBox(QGroupBox):
         self.bar.setValue(round(100 * (task.share or 0)))
         self.cancel.setVisible(task.is_running)
         self.compare.setEnabled(not task.is_running and not missing)
-        self.message.setText(task.message or missing)
-        self.message.setVisible(bool(self.message.text()))
+        self.say(task.message or missing)
+
+    def say(self, text: str) -> None:
+        """Say something in a line, or nothing."""
+        self.message.setText(text)
+        self.message.setVisible(bool(text))
 
     def _lay_out(self) -> None:
         column = QVBoxLayout(self)

@@ -14,7 +14,7 @@ from slideconcord.annotations import Annotation, Annotations, read_annotations
 from slideconcord.comparison.observers.readings import Reader
 from slideconcord.errors import MismatchError
 from slideconcord.geometry import Frame
-from slideconcord.plugin.references import affine_between
+from slideconcord.plugin.references import Choice, affine_between, from_file, from_layer
 from slideconcord.plugin.tags import tag_of
 from slideconcord.plugin.writer import class_names, ring_of
 from slideconcord.segmentation.mask import Mask, open_mask
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Found = Mask | Annotations
 Read = Callable[[], Generator[Any, None, Found]]
 MODEL = "model"
-_ANSWERS = ("mask", "area", "votes", "pair", "outlines")
+_ANSWERS = ("mask", "area", "sketch", "votes", "pair", "outlines")
 """Kinds of our own layers that are no reading; the mask is offered by itself."""
 
 
@@ -139,6 +139,23 @@ def _shapes(layer: Layer, to_level0: np.ndarray, entry: SlideEntry) -> Annotatio
             class_name = names[number] if names else None
             found.append(Annotation(Polygon(yx[:, ::-1]), class_name))
     return Annotations.of(found, {"slide_fingerprint": entry.slide.fingerprint})
+
+
+def choice_of(source: Source, slide_layer: Layer, entry: SlideEntry) -> Choice:
+    """Return a reading as a reference that thresholds can be tuned against.
+
+    Raises
+    ------
+    MismatchError
+        When it is the mask that is tuned, or holds no area.
+    SlideconcordError
+        When its file cannot be read.
+    """
+    if source.key == MODEL:
+        raise MismatchError("The mask that is tuned is no reference for itself: choose a reading.")
+    if isinstance(source.key, Path):
+        return from_file(source.key, entry)
+    return from_layer(source.key, slide_layer, entry)
 
 
 def numbered(sources: Iterable[Source]) -> list[Source]:

@@ -10,6 +10,8 @@ from slideconcord.comparison.observers.naming import Naming
 from slideconcord.comparison.observers.readings import Reading, ReadSlide
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from slideconcord.comparison.observers.options import Comparing
     from slideconcord.comparison.observers.result import ClassAgreement, ObserverAgreement
     from slideconcord.comparison.observers.votes import ReadingStack
@@ -133,3 +135,26 @@ def pair_steps(
     pair = pair_levels(stack, first, second)
     yield 0.5
     return pair, outline_levels(stack, first, second)
+
+
+def report_steps(
+    entry: SlideEntry, compared: Compared, folder: Path
+) -> Generator[str, None, list[Path]]:
+    """Picture where readings differ most and write the report; return its files.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be written.
+    DamagedSlideError
+        When a tile of the slide cannot be decoded.
+    """
+    from slideconcord.comparison.observers.pictures import picture_worst
+    from slideconcord.comparison.observers.report import Extras, write_report
+
+    pictures = []
+    for picture in picture_worst(compared.found, [(entry.slide, compared.slide)]):
+        pictures.append(picture)
+        yield f"Picturing {picture.class_name or 'readings'}…"
+    yield "Writing…"
+    return write_report(compared.found, folder, Extras(pictures))

@@ -110,10 +110,10 @@ def dispute_steps(
     return places.found(readings, chosen, step, min_area_um2, most)
 
 
-def looking_step(readings: ReadingStack) -> int:
-    """Return the smallest power of two at which the readings have 40 million pixels at most."""
+def looking_step(readings: ReadingStack, most_px: int = _MOST_PX) -> int:
+    """Return the smallest power of two at which readings have ``most_px`` pixels at most."""
     step = 1
-    while np.prod(readings.shape_at(step), dtype=float) > _MOST_PX:
+    while np.prod(readings.shape_at(step), dtype=float) > most_px:
         step *= 2
     return step
 
