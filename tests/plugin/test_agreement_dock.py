@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import shapely
@@ -12,13 +14,14 @@ from slideconcord.annotations import Annotation, write_annotations
 from slideconcord.comparison.observers.options import Comparing
 from slideconcord.geometry import Box
 from slideconcord.plugin import actions
-from slideconcord.plugin.agreement_dock import NO_SLIDE, TOO_FEW, AgreementDock
+from slideconcord.plugin.agreement_dock import BLINDED, NO_SLIDE, TOO_FEW, AgreementDock
 from slideconcord.plugin.agreement_layers import outline_levels, pair_levels, vote_levels
+from slideconcord.plugin.agreement_live_box import NOTHING
 from slideconcord.plugin.agreement_matrix import letter_of
 from slideconcord.plugin.tags import find_layer
 from slideconcord.plugin.viewport import camera_pixel
 
-WAIT_MS = 120_000  # the first comparison compiles
+WAIT_MS = 60_000  # the first comparison compiles
 READINGS = {
     "ann": [(200, 100, 900, 900)],
     "bo": [(220, 120, 900, 900), (1200, 1000, 1300, 1100)],
@@ -223,3 +226,100 @@ def test_another_slide_takes_matrix_and_layers_away(dock, viewer, compared, qtbo
     assert dock.look.matrix.rowCount() == 0
     assert find_layer(viewer.layers, first.id, "votes") is None
     assert dock.setup.list.count() == 0
+
+
+def test_the_report_is_written_and_opened_without_names(dock, compared, qtbot, tmp_path, opened):
+    dock.look.names.setChecked(True)
+    dock.write_report(tmp_path)
+    wait(dock, qtbot)
+    assert opened == [tmp_path / "report.html"]
+    html = opened[0].read_text()
+    assert html.count("data:image/jpeg") == 2
+    assert "observer 3" in html
+    assert ">cy<" not in html
+    assert "The report is written." in dock.setup.message.text()
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Collect what would be opened in a browser."""
+    found = []
+    monkeypatch.setattr(
+        "slideconcord.plugin.agreement_dock.QDesktopServices.openUrl",
+        lambda url: found.append(Path(url.toLocalFile())),
+    )
+    return found
+
+
+def test_who_reads_a_study_here_sees_no_other_reading(dock, viewer, files):
+    dock.add_files(files)
+    dock.session.workspace.documents[dock.entry.slide] = lambda: None
+    dock.setup.chosen.emit()
+    assert dock.setup.message.text() == BLINDED
+    assert not dock.setup.compare.isEnabled()
+    dock.compare()
+    assert not dock.work.is_running
+    dock.session.workspace.documents.clear()
+
+
+# --- while drawing ----------------------------------------------------------------------------
+
+
+def test_the_dsc_follows_the_drawing(dock, viewer, files, qtbot):
+    dock.add_files(files[:1])
+    corners = np.array([[100, 200], [100, 900], [500, 900], [500, 200]]) - 0.5
+    layer = viewer.add_shapes([corners * 0.5], shape_type="polygon", name="mine")
+    follow(dock, "mine", "ann")
+    qtbot.waitUntil(lambda: dock.live.dsc == pytest.approx(2 / 3), timeout=WAIT_MS)
+    assert dock.live_box.dsc.text() == "DSC 0.667"
+    assert "on pixels of 1 µm" in dock.live_box.note.text()
+    second = np.array([[500, 200], [500, 900], [900, 900], [900, 200]]) - 0.5
+    layer.add_polygons([second * 0.5])
+    qtbot.waitUntil(lambda: dock.live.dsc == pytest.approx(1.0), timeout=WAIT_MS)
+    layer.data = []
+    qtbot.waitUntil(lambda: dock.live.dsc == 0.0, timeout=WAIT_MS)
+    follow(dock, "mine", NOTHING)
+    assert dock.live_box.dsc.text() == "DSC –"
+    layer.add_polygons([second * 0.5])
+    assert np.isnan(dock.live.dsc)
+
+
+def follow(dock, drawing, reading):
+    box = dock.live_box
+    box.drawing.setCurrentIndex(box.drawing.findText(drawing))
+    box.reading.setCurrentIndex(box.reading.findText(reading))
+    box.reading.activated.emit(box.reading.currentIndex())
+
+
+def test_live_counts_are_those_of_numpy(dock, viewer, files, qtbot):
+    dock.add_files(files[1:2])
+    corners = np.array([[100, 200], [100, 900], [500, 900], [500, 200]]) - 0.5
+    viewer.add_shapes([corners * 0.5], shape_type="polygon", name="mine")
+    follow(dock, "mine", "bo")
+    qtbot.waitUntil(lambda: dock.live.counts is not None, timeout=WAIT_MS)
+    mine, other = np.zeros((750, 1000), bool), np.zeros((750, 1000), bool)
+    mine[50:250, 100:450] = True
+    other[60:450, 110:450] = True
+    other[500:550, 600:650] = True
+    counts = dock.live.counts
+    assert counts.tp == np.count_nonzero(mine & other)
+    assert counts.fp == np.count_nonzero(mine & ~other)
+    assert counts.fn == np.count_nonzero(~mine & other)
+    assert counts.n == mine.size
+
+
+def test_thresholds_are_tuned_against_a_reading(dock, viewer, model, files, tmp_path, qtbot):
+    dock.add_files(files)
+    list(actions.run_segmentation(viewer, folder=tmp_path / "runs"))
+    entry = dock.entry
+    assert not dock.live_box.tune.isEnabled()
+    entry.index = sc.index_thresholds(entry.probability)
+    follow(dock, NOTHING, "ann")
+    dock._show_live()
+    assert dock.live_box.tune.isEnabled()
+    dock.live_box.tune.click()
+    qtbot.waitUntil(lambda: entry.reference is not None, timeout=WAIT_MS)
+    assert entry.reference.name == "ann.geojson"
+    follow(dock, NOTHING, "model")
+    dock.tune_against()
+    assert "no reference for itself" in dock.setup.message.text()

@@ -41,6 +41,10 @@ if TYPE_CHECKING:
 FILTER = "Annotations (*.geojson *.json *.gz *.xml *.png *.tif *.tiff *.db);;All files (*)"
 NO_SLIDE = "Open a slide first."
 TOO_FEW = "Tick two readings or more: layers of this slide, files, or a study's."
+BLINDED = (
+    "A reading of a study is open on this slide: finish or close it first. Agreement is for the "
+    "study's analyst; an observer sees no other reading."
+)
 
 
 class AgreementDock(Dock):
@@ -113,6 +117,7 @@ class AgreementDock(Dock):
         """Look at another class."""
         if self.compared is not None:
             self._show_class(name)
+            self.follow_drawing()
 
     def choose_pair(self, row: int, column: int) -> None:
         """Show where two readings differ, and both outlines."""
@@ -139,10 +144,11 @@ class AgreementDock(Dock):
     def follow_drawing(self) -> None:
         """Compare the chosen drawing with the chosen reading after every stroke."""
         entry, layer, source = self.entry, self.live_box.drawing.currentData(), self.live_box.source
-        if entry is None or layer is None or source is None:
+        if entry is None or layer is None or source is None or self._missing() == BLINDED:
             self.live.drop()
         else:
-            self.live.follow(entry, layer, source, self._known_tissue(entry))
+            class_name = self.look.class_name.currentData() or None
+            self.live.follow(entry, layer, source, self._known_tissue(entry), class_name)
 
     def tune_against(self) -> None:
         """Make the chosen reading the reference of the Threshold dock."""
@@ -251,6 +257,8 @@ class AgreementDock(Dock):
     def _missing(self) -> str:
         if self.entry is None:
             return NO_SLIDE
+        if self.entry.slide in self.session.workspace.documents:
+            return BLINDED
         return "" if len(self.setup.ticked) > 1 else TOO_FEW
 
     def _offer(self, _event: Any = None) -> None:

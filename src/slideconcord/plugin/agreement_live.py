@@ -19,7 +19,7 @@ from slideconcord.comparison.observers.disputes import looking_step
 from slideconcord.comparison.observers.placed import Grid
 from slideconcord.comparison.observers.readings import ReadSlide
 from slideconcord.comparison.observers.votes import ReadingStack
-from slideconcord.geometry import Box
+from slideconcord.geometry import Box, Mpp
 from slideconcord.plugin.agreement_sources import found_on
 from slideconcord.plugin.latest import Latest
 from slideconcord.plugin.tags import tag_of
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-    from slideconcord.plugin.agreement_sources import Source
+    from slideconcord.plugin.agreement_sources import Found, Source
     from slideconcord.plugin.session import Session
     from slideconcord.plugin.workspace import SlideEntry
     from slideconcord.segmentation.mask import Mask
@@ -49,7 +49,9 @@ class Target:
     step: int
     marked: Bools
     counted: Bools | None
-    slide_mpp: Any
+    slide_mpp: Mpp
+    class_name: str | None
+    """The class that counts; all do when None."""
 
     @property
     def mpp(self) -> float:
@@ -59,7 +61,8 @@ class Target:
     def score(self, drawn: Annotations) -> ConfusionCounts:
         """Count where what is drawn and the reading agree; the drawing predicts."""
         grid = self.grid
-        stack = ReadingStack({_DRAWN: drawn}, grid.frame, grid.shape, self.slide_mpp)
+        given = {_DRAWN: _of_class(drawn, self.class_name)}
+        stack = ReadingStack(given, grid.frame, grid.shape, self.slide_mpp)
         marked = stack.read(_DRAWN, Box(0, 0, *self.marked.shape), self.step)
         if self.counted is not None:
             marked &= self.counted
@@ -71,10 +74,10 @@ class Target:
 
 
 def target_steps(
-    entry: SlideEntry, source: Source, tissue: Mask | None
+    entry: SlideEntry, source: Source, tissue: Mask | None, class_name: str | None
 ) -> Generator[Any, None, Target]:
     """Read a reading and draw it once on pixels that are counted in a moment."""
-    found = yield from source.read()
+    found = _of_class((yield from source.read()), class_name)
     slide = entry.slide
     grid = Grid.on(ReadSlide.of(slide, (), tissue=None), None)
     given = {_OTHER: found} if tissue is None else {_OTHER: found, _ALL: tissue}
@@ -84,7 +87,15 @@ def target_steps(
     whole = Box(0, 0, *stack.shape_at(step))
     counted = stack.read(_ALL, whole, step) if tissue is not None else None
     marked = stack.read(_OTHER, whole, step)
-    return Target(grid, step, marked if counted is None else marked & counted, counted, slide.mpp)
+    kept = marked if counted is None else marked & counted
+    return Target(grid, step, kept, counted, slide.mpp, class_name)
+
+
+def _of_class(found: Found, class_name: str | None) -> Found:
+    """Return the annotations of a class; what has no class at all counts as any."""
+    if isinstance(found, Annotations) and class_name is not None and found.class_names:
+        return found.of_class(class_name)
+    return found
 
 
 def drawings_of(viewer: ViewerModel, entry: SlideEntry) -> list[Layer]:
@@ -125,15 +136,22 @@ class LiveScore(QObject):
         return math.nan if self.counts is None else dsc(self.counts)
 
     def follow(
-        self, entry: SlideEntry, layer: Layer, source: Source, tissue: Mask | None = None
+        self,
+        entry: SlideEntry,
+        layer: Layer,
+        source: Source,
+        tissue: Mask | None = None,
+        class_name: str | None = None,
     ) -> None:
-        """Compare what is drawn on a layer with a reading from now on."""
+        """Compare what is drawn on a layer with a reading from now on, all classes or one."""
         self.drop()
         self._entry, self._layer = entry, layer
         tag = tag_of(layer)
         self._told_by = layer.events.data if tag is None else tag["editor"].changed
         self._told_by.connect(self._soon.ask)
-        self.task.start(partial(target_steps, entry, source, tissue), self._take_target, "Reading…")
+        self.task.start(
+            partial(target_steps, entry, source, tissue, class_name), self._take_target, "Reading…"
+        )
 
     def drop(self) -> None:
         """Compare nothing."""
