@@ -98,7 +98,12 @@ def segment(
 
 def run_folder(folder: Path, slide: Slide, model: str, key: str) -> Path:
     """Return where a run belongs: another slide, model, area or colour is another folder."""
-    return folder / f"{slide.name}-{slide.fingerprint[:8]}" / f"{model}-{key[:8]}"
+    return slide_folder(folder, slide) / f"{model}-{key[:8]}"
+
+
+def slide_folder(folder: Path, slide: Slide) -> Path:
+    """Return where what belongs to a slide goes: two of one name never meet."""
+    return folder / f"{slide.name}-{slide.fingerprint[:8]}"
 
 
 class Clock:

@@ -20,6 +20,7 @@ Kind = Literal[
     "area",
     "pins",
     "annotations",
+    "sketch",
     "region",
     "model",
     "comparison",

@@ -121,15 +121,17 @@ def test_files_of_other_programs_are_edited_in_place(path):
 def test_an_untouched_file_stays_as_it_was(path):
     write_annotations([square(0, 0)], path)
     before = path.read_bytes()
-    Document(path).close()
+    Document(path, classes=CLASSES).close()
     assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_only_the_owner_may_read(path):
     with Document(path) as document:
         document.do(op.edit_classes(document.sheet, CLASSES))
-    for made in (path, journal_of(path)):
-        assert stat.S_IMODE(made.stat().st_mode) == 0o600
+        document.save()
+        for made in (path, journal_of(path)):
+            assert stat.S_IMODE(made.stat().st_mode) == 0o600
 
 
 def test_a_document_is_open_once(path):
@@ -205,6 +207,14 @@ def test_a_snapshot_that_another_program_replaced_is_noticed(path):
         Document(path)
     journal_of(path).unlink()
     Document(path).close()
+
+
+def test_the_classes_of_a_new_document_survive_a_crash(path):
+    document = Document(path, classes=CLASSES)
+    document.do(op.add([square(0, 0)]))
+    crash(document)
+    with Document(path) as again:
+        assert again.sheet.classes == CLASSES
 
 
 def test_a_crash_between_snapshot_and_journal_loses_and_repeats_nothing(path, monkeypatch):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from slideconcord.annotations.annotation import Annotations
 from slideconcord.annotations.editing.change import Change
 from slideconcord.annotations.editing.class_list import ClassList
-from slideconcord.annotations.editing.journal import PRIVATE, Journal, journal_of, open_private
+from slideconcord.annotations.editing.journal import PRIVATE, Journal, journal_of, open_locked
 from slideconcord.annotations.editing.kept import (
     CLASSES,
     NUMBER,
@@ -22,7 +23,7 @@ from slideconcord.annotations.editing.sheet import Sheet
 from slideconcord.annotations.exchange import write_annotations
 from slideconcord.annotations.formats import FORMATS
 from slideconcord.errors import AnnotationError, OutputError, ParameterError
-from slideconcord.file_lock import lock, sync_folder
+from slideconcord.file_lock import sync_folder
 
 BULK = 2000
 """A change of more annotations is kept as a new snapshot: that is shorter than its record."""
@@ -64,17 +65,13 @@ class Document:
         self.path = _geojson(Path(path))
         self.about = about or About()
         self._metadata, self._mode = dict(metadata or {}), mode
-        file = open_private(journal_of(self.path), mode)
+        file = open_locked(journal_of(self.path), mode)
         try:
-            if not lock(file):
-                raise OutputError(
-                    f"{self.path} is being edited in another window: close it there first.",
-                    self.path,
-                )
             kept = read_kept(self.path, self.about)
             self.report = kept.report
             """One line for everything that was repaired, cut off or left out."""
             self.sheet = Sheet(kept.annotations, _with(kept.classes, classes))
+            self._has_new_classes = self.sheet.classes != kept.classes
             self._journal = Journal(file, journal_of(self.path), kept.journalled, kept.number)
             sync_folder(self.path.parent)
         except BaseException:
@@ -160,7 +157,10 @@ class Document:
         if len(change.edits) > BULK:
             self._snapshot(self._journal.number + 1)
         else:
+            if self._has_new_classes and change.classes is None:
+                change = replace(change, classes=(self.sheet.classes, self.sheet.classes))
             self._journal.append(change)
+        self._has_new_classes = False
 
     def _snapshot(self, number: int) -> None:
         noted = {NUMBER: number, CLASSES: self.sheet.classes.record()}

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from slideconcord.annotations.editing.change import Change
 from slideconcord.annotations.editing.records import NEWLINE, from_line, record_of, to_line
 from slideconcord.errors import AnnotationError, OutputError
+from slideconcord.file_lock import lock
 
 PRIVATE = 0o600
 _KIND, _VERSION = "slideconcord annotations", 1
@@ -162,7 +163,10 @@ class Journal:
         self._start = self.number = start
 
     def close(self) -> None:
-        self._file.close()
+        """Let go of the file; one that records nothing goes."""
+        with self._file, suppress(OSError):
+            if self.is_empty:
+                self.path.unlink()
 
     def _write(self, line: bytes) -> None:
         try:
@@ -184,6 +188,30 @@ class Journal:
     def _cut(self) -> None:
         self._file.seek(self._end)
         self._file.truncate()
+
+
+def open_locked(path: Path, mode: int) -> BinaryIO:
+    """Open a journal that nobody else writes, made when it is not there.
+
+    Raises
+    ------
+    OutputError
+        When another window has it, or it cannot be made.
+    """
+    while True:
+        file = open_private(path, mode)
+        if not lock(file):
+            file.close()
+            raise OutputError(
+                f"{path.name.removesuffix('.journal')} is being edited in another window: "
+                "close it there first.",
+                path,
+            )
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file
+        # its owner removed it between our opening and our locking
+        file.close()
 
 
 def open_private(path: Path, mode: int = PRIVATE) -> BinaryIO:

@@ -175,9 +175,9 @@ class Sheet:
             if annotation is None:
                 continue
             if annotation.class_name in self.classes.locked:
+                what = "draw" if before is None else f"change {called(before)}"
                 raise AnnotationError(
-                    f"The class {annotation.class_name} is locked: unlock it to change "
-                    f"{called(annotation)}.",
+                    f"The class {annotation.class_name} is locked: unlock it to {what}.",
                     feature=annotation.id,
                 )
             if annotation is before and annotation.locked:

@@ -1,0 +1,100 @@
+"""What takes its time before one can draw: opening a document, reading files, tracing a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slideconcord.annotations import Annotation, read_annotations
+from slideconcord.annotations.annotation import new_id
+from slideconcord.annotations.classes import AnnotationClass, next_colour
+from slideconcord.annotations.editing import About, ClassList, Document
+from slideconcord.annotations.editing import operations as op
+from slideconcord.annotations.editing.journal import journal_of
+from slideconcord.plugin.masks import fits
+from slideconcord.plugin.segmenting import slide_folder
+
+if TYPE_CHECKING:
+    from slideconcord.plugin.workspace import SlideEntry
+    from slideconcord.slides import Slide
+
+FILE_NAME = "annotations.geojson"
+_FIRST_CLASSES = ("Tumor", "Stroma", "Necrosis", "Other")
+Report = tuple[str, ...]
+
+
+def default_path(folder: Path, slide: Slide) -> Path:
+    """Return where a slide's annotations are kept when nobody says otherwise."""
+    return slide_folder(folder, slide) / FILE_NAME
+
+
+def first_classes() -> ClassList:
+    """Return the classes of a new document."""
+    classes: list[AnnotationClass] = []
+    for number, name in enumerate(_FIRST_CLASSES, 1):
+        classes.append(AnnotationClass(name, next_colour(classes), str(number)))
+    return ClassList(tuple(classes))
+
+
+def about(slide: Slide) -> About:
+    """Return what a slide's document notes about it."""
+    return About(slide.fingerprint, slide.mpp, slide.bounds)
+
+
+def opening(
+    path: Path, slide: Slide, classes: ClassList | None, adding: Iterable[Annotation] = ()
+) -> Generator[str, None, Document]:
+    """Open a document, and add what a file held that is too much to add while one draws."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if classes is None and not (path.exists() or journal_of(path).exists()):
+        classes = first_classes()
+    document = Document(path, about(slide), classes=classes)
+    try:
+        yield "opened"
+        if added := tuple(adding):
+            add_to(document.do, document, added, "open file")
+            yield "added"
+    except BaseException:
+        document.close(save=False)
+        raise
+    return document
+
+
+def add_to(
+    do: Callable[[Any], Any], document: Document, found: Iterable[Annotation], label: str
+) -> None:
+    """Add annotations to a document, and their classes to its list."""
+    there = document.sheet
+    new = [replace(a, id=new_id()) if a.id in there else a for a in found]
+    classes = there.classes.with_those_of(new)
+    if classes != there.classes:
+        do(op.edit_classes(there, classes))
+    do(op.add(new, label))
+
+
+def reading(path: Path, slide: Slide) -> Generator[str, None, tuple[list[Annotation], Report]]:
+    """Read a file of any known format."""
+    yield "reading"
+    found = read_annotations(path, bounds=slide.bounds, mpp=slide.mpp)
+    return list(found), found.report
+
+
+def tracing(
+    entry: SlideEntry, class_name: str | None
+) -> Generator[Any, None, tuple[list[Annotation], Report]]:
+    """Make annotations of what the thresholds give now, at the map's full resolution."""
+    from slideconcord.segmentation.exact import exact_mask
+    from slideconcord.segmentation.regions import find_regions
+
+    index = entry.index if fits(entry.index, entry.tuning) else None
+    mask = yield from exact_mask(
+        entry.probability, entry.tuning, class_name=entry.class_name, index=index
+    )
+    # new ids: what was taken before, and corrected since, stays
+    found = [
+        replace(region, class_name=class_name, id=new_id(), metadata={"drawn by": "model"})
+        for region in find_regions(mask)
+    ]
+    return found, ()
