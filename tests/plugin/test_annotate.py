@@ -12,11 +12,13 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from slideconcord.annotations import Annotation, read_annotations, write_annotations
+from slideconcord.annotations.editing import Document
 from slideconcord.annotations.editing import operations as op
 from slideconcord.geometry import Box
 from slideconcord.plugin import actions, annotate_dock
 from slideconcord.plugin.annotate_classes import HIDE, KEY, LOCK, NAME
 from slideconcord.plugin.annotate_dock import AnnotateDock
+from slideconcord.plugin.session import session_of
 from slideconcord.plugin.tags import find_layer
 from slideconcord.plugin.viewport import look_at_box
 
@@ -331,13 +333,19 @@ def test_a_file_of_ones_own_is_edited_and_one_that_is_open_is_refused(dock, mous
     qtbot.waitUntil(lambda: dock.editor is not None, timeout=WAIT_MS)
     put(dock, box(400, 400, 100))
     assert dock.editor.document.path == own
-    from slideconcord.annotations.editing import Document
-
     with Document(tmp_path / "other.geojson"):
         dock.edit(tmp_path / "other.geojson")
         qtbot.waitUntil(lambda: "in another window" in dock.message.text(), timeout=WAIT_MS)
     assert [a.class_name for a in read_annotations(own)] == ["Tumor"]
     assert dock.editor is None
+
+
+def test_a_place_that_a_study_gave_is_used(window, slide_layer, qtbot, tmp_path):
+    entry = actions.slide_entry(window)
+    path = tmp_path / "reading.geojson"
+    session_of(window).workspace.documents[entry.slide] = lambda: Document(path)
+    dock = open_dock(window, qtbot)
+    assert dock.editor.document.path == path
 
 
 def test_each_slide_keeps_its_own_and_its_undo(window, dock, tiny_slide_path, qtbot, tmp_path):

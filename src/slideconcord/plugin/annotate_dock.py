@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,14 @@ from slideconcord.annotations.formats import FORMATS
 from slideconcord.errors import SlideconcordError
 from slideconcord.plugin.annotate_box import ToolBox
 from slideconcord.plugin.annotate_classes import ClassTable
-from slideconcord.plugin.annotate_jobs import add_to, default_path, opening, reading, tracing
+from slideconcord.plugin.annotate_jobs import (
+    add_to,
+    default_path,
+    open_at,
+    opening,
+    reading,
+    tracing,
+)
 from slideconcord.plugin.annotate_tools import Tools
 from slideconcord.plugin.annotating import Editor
 from slideconcord.plugin.dock import Dock, line, link, narrow
@@ -45,6 +53,7 @@ class AnnotateDock(Dock):
         self.tools: Tools | None = None
         self._editors: dict[str, Editor] = {}
         """By the slide's id: they stay as they are while another slide is the active one."""
+        self._openers: dict[str, Callable[[], Document]] = {}
         self.observer: str | None = None
         """Who draws: noted with every new annotation."""
         self._job: Job | None = None
@@ -72,8 +81,7 @@ class AnnotateDock(Dock):
             self._say(NO_SLIDE)
             self._show()
         else:
-            folder = self.session.workspace.results_folder or results_folder()
-            self.edit(default_path(folder, entry.slide))
+            self._open(entry, self._opener(entry))
 
     def let_go(self) -> None:
         self.session.workspace.entries.events.removed.disconnect(self._on_removed)
@@ -85,22 +93,10 @@ class AnnotateDock(Dock):
 
     # --- for scripts and other docks ------------------------------------------------------------
 
-    def edit(
-        self, path: Path, classes: ClassList | None = None, adding: tuple[Any, ...] = ()
-    ) -> None:
+    def edit(self, path: Path, classes: ClassList | None = None) -> None:
         """Edit the annotations of the active slide that are kept in ``path``; made when new."""
-        entry = self.entry
-        if entry is None:
-            return
-        self._stop()
-        self._lay_down()
-        if (before := self._editors.pop(entry.id, None)) is not None:
-            before.close()
-        self._say("Opening…")
-        self._begin(
-            lambda: opening(path, entry.slide, classes, adding),
-            lambda document: self._take_document(document, entry),
-        )
+        if self.entry is not None:
+            self._open(self.entry, partial(open_at, path, self.entry.slide, classes))
 
     def open_file(self, path: Path) -> None:
         """Add the annotations in a file of any known format."""
@@ -133,6 +129,30 @@ class AnnotateDock(Dock):
             self._say(str(error))
         else:
             self._say("\n".join([f"Saved {path.name}.", *told]))
+
+    # --- documents ------------------------------------------------------------------------------
+
+    def _opener(self, entry: SlideEntry) -> Callable[[], Document]:
+        """Return what opens a slide's document: a study's, else the one beside its results."""
+        workspace = self.session.workspace
+        if (given := workspace.documents.get(entry.slide)) is not None:
+            return given
+        folder = workspace.results_folder or results_folder()
+        return partial(open_at, default_path(folder, entry.slide), entry.slide)
+
+    def _open(
+        self, entry: SlideEntry, opener: Callable[[], Document], adding: tuple[Any, ...] = ()
+    ) -> None:
+        self._stop()
+        self._lay_down()
+        if (before := self._editors.pop(entry.id, None)) is not None:
+            before.close()
+        self._openers[entry.id] = opener
+        self._say("Opening…")
+        self._begin(
+            lambda: opening(opener, adding),
+            lambda document: self._take_document(document, entry),
+        )
 
     # --- work beside the window -----------------------------------------------------------------
 
@@ -184,7 +204,7 @@ class AnnotateDock(Dock):
         if not annotations:
             self._say("There was nothing to add.")
         elif len(annotations) > BULK:
-            self.edit(editor.document.path, adding=tuple(annotations))
+            self._open(editor.entry, self._openers[editor.entry.id], tuple(annotations))
         elif editor.do_all(lambda do: add_to(do, editor.document, annotations, label)):
             self._say("\n".join([f"{len(annotations):,} annotation(s) added.", *report]))
 

@@ -13,6 +13,7 @@ from slideconcord.annotations.classes import AnnotationClass, next_colour
 from slideconcord.annotations.editing import About, ClassList, Document
 from slideconcord.annotations.editing import operations as op
 from slideconcord.annotations.editing.journal import journal_of
+from slideconcord.errors import OutputError
 from slideconcord.plugin.masks import fits
 from slideconcord.plugin.segmenting import slide_folder
 
@@ -43,14 +44,28 @@ def about(slide: Slide) -> About:
     return About(slide.fingerprint, slide.mpp, slide.bounds)
 
 
-def opening(
-    path: Path, slide: Slide, classes: ClassList | None, adding: Iterable[Annotation] = ()
-) -> Generator[str, None, Document]:
-    """Open a document, and add what a file held that is too much to add while one draws."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def open_at(path: Path, slide: Slide, classes: ClassList | None = None) -> Document:
+    """Open the document of a slide that is kept in ``path``; it is made when new.
+
+    Raises
+    ------
+    SlideconcordError
+        As `Document`.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path.parent} cannot be made: {error.strerror}.", path) from error
     if classes is None and not (path.exists() or journal_of(path).exists()):
         classes = first_classes()
-    document = Document(path, about(slide), classes=classes)
+    return Document(path, about(slide), classes=classes)
+
+
+def opening(
+    open_document: Callable[[], Document], adding: Iterable[Annotation] = ()
+) -> Generator[str, None, Document]:
+    """Open a document, and add what a file held that is too much to add while one draws."""
+    document = open_document()
     try:
         yield "opened"
         if added := tuple(adding):

@@ -67,7 +67,10 @@ class Editor(QObject):
         self.sketch.close()
         if self.layer in self.session.viewer.layers:
             self.session.viewer.layers.remove(self.layer)
-        self.document.close(save=len(self.sheet) <= MOST_FOR_SNAPSHOT)
+        try:
+            self.document.close(save=len(self.sheet) <= MOST_FOR_SNAPSHOT)
+        except SlideconcordError as error:
+            self.said.emit(str(error))  # the journal keeps every change
 
     def _stay_on_top(self, event: Any) -> None:
         """Let no map or mask that comes later cover what is drawn."""
