@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from slideconcord.cli import compare_scans, show
+from slideconcord.cli.observers import observers
 from slideconcord.cli.operands import MASK_OR_FILE, ClassNames, Tissue, TissueOf, read_operands
 from slideconcord.cli.options import Json, Out, Overwrite
 from slideconcord.cli.results import refuse_existing
@@ -22,6 +23,7 @@ app = typer.Typer(name="compare", help="Measure how far results agree.", no_args
 MASK_FILES = ("scores.json", "scores.csv", "regions.csv", "overlay.png")
 _OVERLAY_PX = 2000
 app.command("scanners")(scanners)
+app.command("observers")(observers)
 app.command("scans")(compare_scans.scans)
 
 

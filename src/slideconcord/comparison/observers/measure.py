@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,24 +28,32 @@ from slideconcord.provenance import record
 from slideconcord.segmentation.mask import block_boxes
 from slideconcord.segmentation.sharing import in_order, workers
 
+if TYPE_CHECKING:
+    from slideconcord.annotations.studies import Study
+
 _BLOCK_PX = 2048
 
 
 def compare_observers(
-    study: Iterable[ReadSlide], options: Comparing | None = None, *, names: bool = False
+    study: Study | Iterable[ReadSlide],
+    options: Comparing | None = None,
+    *,
+    names: bool = False,
 ) -> ObserverAgreement:
     """Measure how far observers agree with one another, themselves, a consensus and a model.
 
     Parameters
     ----------
     study
-        Slides with their readings. A class that is marked on one slide of a list is compared on
-        all; an iterator's slides are asked for one at a time, and name their own `classes`.
+        A study, of which finished readings are compared, at its own pixel size unless the options
+        name one; or slides with their readings. A class that is marked on one slide of a list is
+        compared on all; an iterator's slides are asked for one at a time, and name their own
+        `classes`.
     options
         How to compare.
     names
         Whether observers, slides and cases keep their names. They are numbered otherwise, in the
-        order in which they come; models keep theirs.
+        order of the study; models, and the ids that a study gives its slides, stay.
 
     Returns
     -------
@@ -68,10 +76,20 @@ def compare_observers(
 
 
 def measure_observers(
-    study: Iterable[ReadSlide], options: Comparing | None = None, *, names: bool = False
+    study: Study | Iterable[ReadSlide],
+    options: Comparing | None = None,
+    *,
+    names: bool = False,
 ) -> Generator[SlideAgreement, None, ObserverAgreement]:
     """Do as `compare_observers`; yield every slide that is finished."""
-    options, naming = options or Comparing(), Naming(keep=names)
+    from slideconcord.annotations.studies import Study
+    from slideconcord.comparison.observers.study import readings_of
+
+    options, naming = options or Comparing(), Naming(names)
+    if isinstance(study, Study):
+        options = replace(options, mpp=options.mpp or study.agreement.mpp)
+        study = readings_of(study)
+        naming = study.naming(keep=names)
     found = []
     asked = classes_of(study) if isinstance(study, Sequence) else ()
     for slide in study:
@@ -107,7 +125,13 @@ def _provenance(found: Sequence[SlideAgreement], options: Comparing) -> dict[str
 def _slide(slide: ReadSlide, options: Comparing, asked: tuple[str, ...]) -> SlideAgreement:
     grid = Grid.on(slide, options.mpp)
     names = tuple(dict.fromkeys((*asked, *classes_of([slide])))) or (UNNAMED,)
-    placed = {name: place(slide, name, grid, alone=len(names) == 1) for name in names}
+    every = {name: place(slide, name, grid, alone=len(names) == 1) for name in names}
+    placed = {name: each for name, each in every.items() if len(each.readers) > 1}
+    if not placed:
+        raise ParameterError(
+            f"{slide.name} has fewer than two readings of one class: give two or more, of classes "
+            "of one name."
+        )
     classes = {name: _class(name, each, options) for name, each in placed.items()}
     return SlideAgreement(
         slide.name,
