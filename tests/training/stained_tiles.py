@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from skimage import color
 from torch import Tensor
 
 from slideconcord.training.augment.fitting import TrainingTiles
@@ -58,3 +59,17 @@ PLAIN = {
     "tiny": stained(0, 4),
 }
 """Tiles that have next to nothing to measure."""
+
+
+def to_lab(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return L*a*b* on OpenCV's scale, by scikit-image."""
+    return color.rgb2lab(rgb) * (2.55, 1, 1) + (0, 128, 128)
+
+
+def slow_restained(rgb, mean, sd) -> NDArray[np.float64]:
+    """Move one tile (y, x, 3) to another mean and spread in L*a*b*, with scikit-image."""
+    lab = to_lab(rgb)
+    own_mean, own_sd = lab.mean((0, 1)), lab.std((0, 1))
+    moved = (lab - own_mean) / own_sd * sd + mean
+    moved = np.clip(moved, 0, 255)
+    return color.lab2rgb((moved - (0, 128, 128)) / (2.55, 1, 1)) * 255

@@ -17,11 +17,11 @@ from slideconcord.training.augment.appearance import (
     Noise,
     blur,
 )
-from slideconcord.training.augment.chain import APPEARANCES, GEOMETRIES, make_augment
-from slideconcord.training.augment.fitting import fit
+from slideconcord.training.augment.chain import make_augment
 from slideconcord.training.augment.geometry import Crop, Flip, FlipUpsideDown, QuarterTurn, Warp
 from slideconcord.training.augment.hsv import to_hsv, to_rgb
 from slideconcord.training.augment.random import Draws
+from slideconcord.training.augment.tables import APPEARANCES, GEOMETRIES
 from training.stained_tiles import tile_set
 
 SIDE = 64
@@ -214,10 +214,17 @@ def test_brightness_and_contrast_are_linear_within_their_range():
     assert shift.abs().max() > 49
 
 
+def part_named(name: str):
+    """Return a part of a recipe, with what it cannot do without."""
+    needed = {"crop": {"size_px": 32}, "one_of": {"parts": ["hsv", "randstainna"]}}
+    return {name: needed.get(name, {})}
+
+
 @pytest.mark.parametrize("name", APPEARANCES)
 def test_appearances_stay_within_the_scale_and_move_nothing(name):
     images = torch.rand(6, 3, 24, 24, generator=torch.Generator().manual_seed(2)) * 255
-    seen = fit(APPEARANCES[name](), tile_set(side=24)).seen(images, draws(6))
+    augment = make_augment([part_named(name)]).fitted(tile_set(side=24))
+    seen = augment.seen(images, draws(6))
     assert seen.shape == images.shape
     assert seen.min() >= 0
     assert seen.max() <= 255
@@ -226,8 +233,7 @@ def test_appearances_stay_within_the_scale_and_move_nothing(name):
 
 @pytest.mark.parametrize("name", [*GEOMETRIES, *APPEARANCES])
 def test_what_happens_to_a_tile_depends_on_seed_and_place_alone(name):
-    part = {name: {"size_px": 32}} if name == "crop" else name
-    augment = make_augment([part]).fitted(tile_set(side=48))
+    augment = make_augment([part_named(name)]).fitted(tile_set(side=48))
     images = torch.rand(8, 3, 48, 48, generator=torch.Generator().manual_seed(3)) * 255
     masks = torch.arange(48).repeat(8, 48, 1)
     together, masks_together = augment(images, masks, draws(8))
@@ -252,6 +258,8 @@ def test_what_happens_to_a_tile_depends_on_seed_and_place_alone(name):
         ([{"flip": {"p": 1.5}}], r"augment\[1\]\.flip\.p: 1\.5: .*less than or equal to 1"),
         ([{"crop": {}}], r"augment\[1\]\.crop: the key 'size_px' is missing"),
         ([{"crop": {"size_px": 32, "area": [0.9, 0.5]}}], r"area must be two numbers in order"),
+        ([{"one_of": {"parts": ["hsv"]}}], r"augment\[1\]\.one_of: parts must name two"),
+        ([{"one_of": {"parts": ["hsv", "fad"]}}], r"one_of\.parts\[2\]:.*'fad'.*'fda'"),
         (["noise", "flip"], r"augment\[2\]: augmentations that move pixels come before"),
         ([["flip", "noise"]], r"augment\[1\] must be one name with its parameters"),
     ],

@@ -9,28 +9,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from skimage import color
 
 from slideconcord.errors import MismatchError, ParameterError, TrainingError
 from slideconcord.training.augment.randstainna import RandStainNA, fit_template, restained
 from slideconcord.training.data.prepare import prepare
 from slideconcord.training.options import TrainOptions
 from slideconcord.training.run import train, train_steps
-from training.stained_tiles import PLAIN, batch, draws, picture, stained, tile_set
+from training.stained_tiles import (
+    PLAIN,
+    batch,
+    draws,
+    picture,
+    slow_restained,
+    stained,
+    tile_set,
+    to_lab,
+)
 from training.training_data import folder_recipe, write_folder
-
-
-def to_lab(rgb):
-    return color.rgb2lab(rgb) * (2.55, 1, 1) + (0, 128, 128)
-
-
-def slow_restained(rgb, mean, sd):
-    """Move one tile (y, x, 3) to another mean and spread in L*a*b*, with scikit-image."""
-    lab = to_lab(rgb)
-    own_mean, own_sd = lab.mean((0, 1)), lab.std((0, 1))
-    moved = (lab - own_mean) / own_sd * sd + mean
-    moved = np.clip(moved, 0, 255)
-    return color.lab2rgb((moved - (0, 128, 128)) / (2.55, 1, 1)) * 255
 
 
 def fitted(**settings) -> RandStainNA:

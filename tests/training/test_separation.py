@@ -128,3 +128,39 @@ def test_the_model_segments_like_any_other_and_its_stains_rebuild_the_picture(ru
     truth = np.asarray(Image.open(run / "data" / "mask" / "tile-0-0.png")) > 0
     found = model(rgb)[1] > 0.5
     assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.9
+
+
+def test_the_stains_of_a_trained_model_rebuild_a_slide_in_their_place(run, tmp_path):
+    from PIL import Image
+
+    from slideconcord.geometry import Box
+    from slideconcord.segmentation.stain_maps import separate, separate_region
+    from slideconcord.slides import open_slide
+
+    model = sc.load_model(run / "run" / "model", device="cpu")
+    rgb = np.random.default_rng(0).integers(60, 250, (300, 260, 3), dtype=np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "slide.png")
+    with open_slide(tmp_path / "slide.png", mpp=4.0) as slide:
+        part = separate_region(slide, model, Box(10, 20, 91, 64))
+        given = slide.read_region(0, Box(10, 20, 91, 64))
+        assert (part.frame.origin_y, part.frame.origin_x, part.frame.step_y) == (10, 20, 1)
+    maps = part.maps
+    assert not part.is_cut
+    alone = separate(model, given)
+    np.testing.assert_array_equal(maps.density, alone.density)
+    assert maps.density.shape == (2, 91, 64)
+    assert maps.colours.shape == (2, 91, 64, 3)
+    assert maps.mean_colours[0, 0] <= maps.mean_colours[1, 0], "more red away comes first"
+    wanted = -np.log(np.maximum(given, 1) / 255)
+    told = -np.log(np.maximum(maps.rebuilt, 1) / 255)
+    error = np.sqrt(((told - wanted) ** 2).mean(-1))
+    np.testing.assert_allclose(maps.error, error, atol=0.03)
+    assert maps.unit == "optical density"
+
+
+def test_other_models_take_no_stains_apart():
+    from slideconcord.errors import ModelError
+    from slideconcord.segmentation.stain_maps import separate
+
+    with pytest.raises(ModelError, match=r"takes no stains apart: choose one of the architecture"):
+        separate(sc.load_model("stain-density"), np.zeros((64, 64, 3), np.uint8))

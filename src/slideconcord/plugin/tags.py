@@ -28,6 +28,7 @@ Kind = Literal[
     "votes",
     "pair",
     "outlines",
+    "stains",
 ]
 
 

@@ -47,6 +47,8 @@ class Runner(Protocol):
     def precision(self) -> str: ...
     @property
     def engine(self) -> str: ...
+    @property
+    def module(self) -> Any: ...
     def moved(self, device: str, precision: str, engine: str, /) -> Runner: ...
     def rotated(self) -> Runner: ...
     def probabilities(self, tiles: Tiles) -> NDArray[np.float32]: ...
@@ -62,6 +64,7 @@ class FunctionRunner:
     device = "cpu"
     precision = "fp32"
     engine = "eager"
+    module = None
 
     def __init__(self, function: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None:
         self._function = function
@@ -132,6 +135,11 @@ class Model:
     def engine(self) -> str:
         """What executes the network's layers: see `PredictOptions`."""
         return self._runner.engine
+
+    @property
+    def network(self) -> Any:
+        """The torch network that runs; None for a plain function."""
+        return self._runner.module
 
     def on(self, device: str = "auto", precision: str = "auto", engine: str = "eager") -> Model:
         """Return the model on another device or by another engine; defaults keep it as it is."""

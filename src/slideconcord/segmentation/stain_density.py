@@ -26,8 +26,9 @@ from slideconcord.errors import ParameterError
 
 Floats = NDArray[np.float32]
 
-# Rows: haematoxylin, eosin; columns: red, green, blue.
-_STAINS: Final = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])
+_VECTORS: Final = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11]])
+STAINS: Final = _VECTORS / np.linalg.norm(_VECTORS, axis=1, keepdims=True)
+"""Rows: haematoxylin, eosin; columns: red, green, blue; each of length 1."""
 _OD: Final = (-np.log10((np.arange(256) + 1) / 256)).astype(np.float32)
 # Fixed point: an integer box mean has no rounding that travels along a row.
 _ONE: Final = 50_000
@@ -55,9 +56,8 @@ class StainDensity:
             raise ParameterError(
                 f"blur_um={blur_um}, slope={slope}, mpp={mpp}: stain density needs positive values."
             )
-        stains = _STAINS / np.linalg.norm(_STAINS, axis=1, keepdims=True)
-        amount = np.linalg.pinv(stains)[:, 0]
-        room = np.array([0.0, 1.0, -1.0]) / (stains[0, 1] - stains[0, 2])
+        amount = np.linalg.pinv(STAINS)[:, 0]
+        room = np.array([0.0, 1.0, -1.0]) / (STAINS[0, 1] - STAINS[0, 2])
         self._matrix = np.stack([amount, room]).astype(np.float32)
         # A box of w pixels has the variance (w² - 1) / 12, three of them three times that.
         self._box_px = max(2 * round((np.sqrt(4 * (blur_um / mpp) ** 2 + 1) - 1) / 2) + 1, 1)

@@ -46,6 +46,10 @@ class Reconstruction:
     """Makes matrix and density of the decoders' output."""
     product: Callable[[Tensor], Tensor]
     """Makes the image of the product."""
+    shown: Callable[[Tensor, Tensor, Tensor], Tensor]
+    """(what is rebuilt (n, colour, y, x), mean and std of the network's input) -> RGB, 0 to 1."""
+    unit: str
+    """Of what is rebuilt."""
 
     def rebuilt(self, matrix: Tensor, density: Tensor) -> Tensor:
         """Return the image (n, colour, y, x) that matrix and density stand for."""
@@ -65,13 +69,19 @@ RECONSTRUCTIONS: MappingProxyType[str, Reconstruction] = MappingProxyType(
     {
         # The paper's text: Beer-Lambert. Light is only ever absorbed, so no factor is negative.
         "optical-density": Reconstruction(
-            target=lambda images, _: optical_density(images), factor=softplus, product=_unchanged
+            target=lambda images, _: optical_density(images),
+            factor=softplus,
+            product=_unchanged,
+            shown=lambda values, mean, std: (-values).exp(),
+            unit="optical density",
         ),
         # The authors' code: colours as the network takes them, cut to -1..1, of any sign.
         "normalised-rgb": Reconstruction(
             target=lambda _, normalised: normalised,
             factor=_unchanged,
             product=lambda values: values.clamp(-1, 1),
+            shown=lambda values, mean, std: values * std + mean,
+            unit="standard deviations",
         ),
     }
 )

@@ -1,76 +1,19 @@
-"""The augmentations that recipes can name, and a chain of them in the order of the recipe."""
+"""A chain of augmentations in the order of the recipe."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
 
 from slideconcord.errors import ParameterError
-from slideconcord.training.augment.appearance import (
-    Appearance,
-    Blur,
-    BrightnessContrast,
-    HueSaturationValue,
-    Noise,
-)
-from slideconcord.training.augment.bending import (
-    Affine,
-    Elastic,
-    GridDistortion,
-    OpticalDistortion,
-)
-from slideconcord.training.augment.fda import FourierDomainAdaptation
+from slideconcord.training.augment.appearance import Appearance
 from slideconcord.training.augment.fitting import Facts, Fits, TrainingTiles, fit
-from slideconcord.training.augment.geometry import (
-    Crop,
-    Flip,
-    FlipUpsideDown,
-    Geometry,
-    QuarterTurn,
-    Warp,
-)
-from slideconcord.training.augment.jitter import (
-    ColorJitter,
-    Gamma,
-    HeavyColour,
-    HedJitter,
-    TargetedHsv,
-)
+from slideconcord.training.augment.geometry import Crop, Geometry, Warp
 from slideconcord.training.augment.random import Draws
-from slideconcord.training.augment.randstainna import RandStainNA
+from slideconcord.training.augment.tables import APPEARANCES, GEOMETRIES
 from slideconcord.training.settings import make_part
-
-GEOMETRIES: MappingProxyType[str, type[Geometry]] = MappingProxyType(
-    {
-        "flip": Flip,
-        "flip_upside_down": FlipUpsideDown,
-        "quarter_turn": QuarterTurn,
-        "crop": Crop,
-        "affine": Affine,
-        "elastic": Elastic,
-        "grid_distortion": GridDistortion,
-        "optical_distortion": OpticalDistortion,
-    }
-)
-APPEARANCES: MappingProxyType[str, type[Appearance]] = MappingProxyType(
-    {
-        "noise": Noise,
-        "blur": Blur,
-        "brightness_contrast": BrightnessContrast,
-        "hsv": HueSaturationValue,
-        "color_jitter": ColorJitter,
-        "heavy_colour": HeavyColour,
-        "targeted_hsv": TargetedHsv,
-        "gamma": Gamma,
-        "hed_jitter": HedJitter,
-        "randstainna": RandStainNA,
-        "fda": FourierDomainAdaptation,
-    }
-)
-"""A style twin can be made by any of these."""
 
 
 class Augment:

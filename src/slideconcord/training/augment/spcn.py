@@ -1,0 +1,119 @@
+"""Other stain colours, the same stain densities: augmentation by SPCN.
+
+Structure-preserving colour normalisation (Vahadane et al., IEEE TMI 2016) takes a tile apart into
+how much of each stain there is and what colour the stain has. Here the colours change and the
+densities stay, as in the stain-separation paper (section 2.2); its distribution of colours is
+unpublished, ours is stated below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from slideconcord.errors import ParameterError
+from slideconcord.training.augment.fitting import Facts, TrainingTiles, unfitted
+from slideconcord.training.augment.geometry import Chance
+from slideconcord.training.augment.random import Draws
+from slideconcord.training.augment.stains import (
+    StainMatrices,
+    densities,
+    normalised,
+    optical_density,
+    vahadane,
+)
+
+WHITE = 255.0
+
+
+@dataclass(frozen=True)
+class Spcn:
+    """Perturb the colours of a tile's two stains, or take those of a training tile."""
+
+    colours: Literal["perturb", "swap"] = "perturb"
+    """Add normal numbers to the tile's own colours, or take a training tile's."""
+    sd: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    """Of what is added to each of red, green and blue of a colour of length 1: 0.05 turns it by
+    about 4 degrees."""
+    p: Chance = 1.0
+    most_tiles: Annotated[int, Field(ge=1)] = 500
+    """At most so many training tiles are taken apart, for ``swap``."""
+
+    def fitted(self, tiles: TrainingTiles) -> Spcn | SwappedSpcn:
+        if self.colours == "perturb":
+            return self
+        taken = [vahadane(image) for image in tiles.images(self.most_tiles)]
+        found = torch.cat([stains.matrix[stains.found] for stains in taken])
+        if not len(found):
+            raise ParameterError(
+                "spcn: no training tile has two stains, there are no colours to swap: "
+                "take colours: perturb."
+            )
+        return SwappedSpcn(self.p, found, tiles.fingerprint)
+
+    def facts(self) -> Facts:
+        return []
+
+    def seen(self, images: Tensor, draws: Draws) -> Tensor:
+        if self.colours == "swap":
+            raise unfitted("spcn")
+        chosen = draws.chosen(self.p)
+        if not chosen:
+            return images
+        some = images[chosen]
+        stains = vahadane(some)
+        moved = stains.matrix + self.sd * draws.at(chosen).normal(2, 3)
+        seen = images.clone()
+        seen[chosen] = recoloured(some, stains, normalised(moved.clamp_min(0)))
+        return seen
+
+
+@dataclass(frozen=True, eq=False)
+class SwappedSpcn:
+    """SPCN that takes the colours of training tiles, of whichever scanner."""
+
+    p: float
+    matrices: Tensor = field(repr=False)
+    """(training tile, 2, 3)."""
+    fitted_on: str
+    """Fingerprint of the training split."""
+
+    def fitted(self, tiles: TrainingTiles) -> SwappedSpcn:
+        return self
+
+    def facts(self) -> Facts:
+        return [{"name": "spcn", "tiles": len(self.matrices), "fitted_on": self.fitted_on}]
+
+    def seen(self, images: Tensor, draws: Draws) -> Tensor:
+        chosen = draws.chosen(self.p)
+        if not chosen:
+            return images
+        picked = draws.at(chosen).integers(0, len(self.matrices) - 1)
+        some = images[chosen]
+        seen = images.clone()
+        seen[chosen] = recoloured(some, vahadane(some), self.matrices.to(images.device)[picked])
+        return seen
+
+
+def recoloured(images: Tensor, stains: StainMatrices, matrix: Tensor) -> Tensor:
+    """Return tiles whose stains have other colours, in the same densities.
+
+    What two stains do not explain (pigment, noise) stays as it is. Tiles without two stains stay.
+
+    Parameters
+    ----------
+    images
+        (tile, 3, y, x) float32, 0 to 255.
+    stains
+        Theirs.
+    matrix
+        (tile, 2, 3), the new colours.
+    """
+    amounts = densities(optical_density(images), stains.matrix)
+    change = (matrix - stains.matrix) * stains.found[:, None, None]
+    added = (change.mT @ amounts.flatten(2)).reshape(images.shape)
+    return (images * (-added).exp()).clamp(0, WHITE)
