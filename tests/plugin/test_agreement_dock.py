@@ -10,7 +10,10 @@ import shapely
 from qtpy.QtCore import Qt
 
 import slideconcord as sc
-from slideconcord.annotations import Annotation, write_annotations
+from conftest import tissue_like, write_pyramid
+from slideconcord.annotations import Annotation, Annotations, write_annotations
+from slideconcord.annotations.classes import AnnotationClass
+from slideconcord.annotations.studies import Observer, Round, Study, StudySlide, write_study
 from slideconcord.comparison.observers.options import Comparing
 from slideconcord.geometry import Box
 from slideconcord.plugin import actions
@@ -260,6 +263,65 @@ def test_who_reads_a_study_here_sees_no_other_reading(dock, viewer, files):
     dock.compare()
     assert not dock.work.is_running
     dock.session.workspace.documents.clear()
+
+
+@pytest.fixture
+def study(tmp_path, tiny_slide_path):
+    """Return a study of two slides, of which three observers finished the first and one both."""
+    second = write_pyramid(tmp_path / "second.tif", tissue_like(600, 700, seed=1))
+    slides = (StudySlide("s1", tiny_slide_path, case="c1"), StudySlide("s2", second))
+    made = Study(
+        tmp_path / "study", "study", slides, tuple(Observer(n) for n in ("zoe", *READINGS)),
+        (AnnotationClass("Tumor", (200, 0, 0)),), (Round("first"), Round("second")),
+    )  # fmt: skip
+    write_study(made)
+    for name in READINGS:
+        draw(made, name, "s1", READINGS[name])
+    draw(made, "ann", "s1", READINGS["bo"], "second")
+    draw(made, "ann", "s2", READINGS["ann"])
+    return made
+
+
+def draw(study, name, slide, boxes, round_name=None):
+    with study.desk(name).open(slide, round_name) as reading:
+        reading.take_in(Annotations.of(Annotation(shapely.box(*b), "Tumor") for b in boxes))
+        reading.finish()
+
+
+def test_a_study_gives_its_finished_readings_by_the_numbers_it_gives(dock, study, qtbot):
+    first = dock.entry
+    dock.open_study(study.folder)
+    assert dock.entry is first
+    labels = [source.reader.label for source in dock.setup.ticked]
+    assert labels == ["ann", "ann, round 2", "bo", "cy"]
+    dock.setup.tissue_only.setChecked(False)
+    found = compare(dock, qtbot).of_class("Tumor")
+    assert [reader.label for reader in found.readers[:4]] == [
+        "observer 2", "observer 3", "observer 4", "observer 2, round 2"
+    ]  # fmt: skip
+    dock.look.names.setChecked(True)
+    assert dock.look.matrix.verticalHeaderItem(3).text() == "D  ann, round 2"
+    assert found.matrix()[1, 3] == pytest.approx(1.0)
+
+
+def test_slides_of_a_study_are_opened_from_the_dock(dock, viewer, study):
+    first = dock.entry
+    viewer.layers.clear()
+    assert dock.entry is None
+    dock.open_study(study.folder)
+    assert dock.entry.slide.fingerprint == first.slide.fingerprint
+    dock.setup.slide.setCurrentIndex(1)
+    dock.setup.slide.activated.emit(1)
+    assert dock.entry.slide.name == "second"
+    assert [source.reader.label for source in dock.setup.ticked] == ["ann"]
+    dock.open_slide("s1")
+    assert dock.setup.slide.currentData() == "s1"
+    assert len(viewer.layers) == 2
+
+
+def test_a_folder_without_a_study_is_refused_with_the_remedy(dock, tmp_path):
+    dock.open_study(tmp_path)
+    assert "make one with 'slideconcord study new'" in dock.setup.message.text()
 
 
 # --- while drawing ----------------------------------------------------------------------------

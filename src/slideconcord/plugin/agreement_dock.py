@@ -18,6 +18,7 @@ from slideconcord.plugin.agreement_live_box import LiveBox
 from slideconcord.plugin.agreement_look import MEASURES, LookBox
 from slideconcord.plugin.agreement_setup import SetupBox
 from slideconcord.plugin.agreement_sources import choice_of, file_sources, numbered, sources_of
+from slideconcord.plugin.agreement_study import AnalystStudy
 from slideconcord.plugin.agreement_walk import DisputeWalk
 from slideconcord.plugin.agreement_work import (
     Compared,
@@ -30,6 +31,7 @@ from slideconcord.plugin.agreement_work import (
 )
 from slideconcord.plugin.comparing import Comparer
 from slideconcord.plugin.dock import Dock, link
+from slideconcord.plugin.opening_case import add_slide
 from slideconcord.plugin.task import Task
 from slideconcord.plugin.watching import Watching
 
@@ -60,6 +62,7 @@ class AgreementDock(Dock):
         """The labels of the two readings that are looked at."""
         self._files: dict[str, list[Path]] = {}
         self._tissue: dict[str, Mask] = {}
+        self.study: AnalystStudy | None = None
         self.work, self.drawing = Task(self), Task(self)
         self.walk = DisputeWalk(self.session, self)
         self.live, self._comparer = LiveScore(self.session, self), Comparer(self)
@@ -96,6 +99,34 @@ class AgreementDock(Dock):
             known += [path for path in paths if path not in known]
             self._offer()
 
+    def open_study(self, folder: Path) -> None:
+        """Take the finished readings of a study; its first slide opens unless one is at hand."""
+        try:
+            self.study = study = AnalystStudy.open(folder)
+        except SlideconcordError as error:
+            self.setup.say(str(error))
+            return
+        self._offer()
+        if study.slides and (self.entry is None or study.place_of(self.entry.slide) is None):
+            self.open_slide(study.slides[0].id)
+
+    def open_slide(self, slide_id: str) -> None:
+        """Look at another slide of the study."""
+        study = self.study
+        if study is None:
+            return
+        for entry in self.session.workspace.entries:
+            place = study.place_of(entry.slide)
+            if place is not None and place.id == slide_id:
+                self.viewer.layers.selection.active = self.session.layer_of(entry)
+                return
+        try:
+            added = add_slide(self.session, study.study.slide(slide_id).open())
+        except SlideconcordError as error:
+            self.setup.say(str(error))
+            return
+        self.viewer.layers.selection.active = self.session.layer_of(added)
+
     def compare(self) -> None:
         """Compare the readings that are ticked; the matrix follows."""
         entry = self.entry
@@ -110,7 +141,8 @@ class AgreementDock(Dock):
         tissue = (
             (self._known_tissue(entry) or True) if self.setup.tissue_only.isChecked() else False
         )
-        steps = partial(compare_steps, entry, self.setup.ticked, options, tissue)
+        numbers = self.study.numbers if self.study is not None else None
+        steps = partial(compare_steps, entry, self.setup.ticked, options, tissue, numbers)
         self.work.start(steps, self._take, "Comparing…")
 
     def choose_class(self, name: str) -> None:
@@ -269,10 +301,18 @@ class AgreementDock(Dock):
             self.live_box.offer([], [])
         else:
             files = file_sources(self._files.get(entry.id, ()), entry.slide)
-            sources = numbered([*sources_of(self.viewer, entry, layer), *files])
+            studied = self.study.sources(entry.slide) if self.study is not None else []
+            sources = numbered([*sources_of(self.viewer, entry, layer), *files, *studied])
             self.setup.offer(sources)
             self.live_box.offer(drawings_of(self.viewer, entry), sources)
+        self._show_study()
         self._show_live()
+
+    def _show_study(self) -> None:
+        study, entry = self.study, self.entry
+        place = study.place_of(entry.slide) if study is not None and entry is not None else None
+        ids = [each.id for each in study.slides] if study is not None else []
+        self.setup.show_study(ids, place.id if place is not None else "")
 
     def _known_tissue(self, entry: SlideEntry) -> Mask | None:
         """Return where a slide holds tissue, if that was found already."""
@@ -311,6 +351,11 @@ class AgreementDock(Dock):
         names, _ = QFileDialog.getOpenFileNames(self, "Readings of this slide", "", FILTER)
         self.add_files([Path(name) for name in names])
 
+    def _ask_study(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder of a study")
+        if folder:
+            self.open_study(Path(folder))
+
     def _ask_report(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder for the report")
         if folder:
@@ -319,6 +364,8 @@ class AgreementDock(Dock):
     def _connect(self) -> None:
         setup, look = self.setup, self.look
         setup.files_wanted.connect(self._ask_files)
+        setup.study_wanted.connect(self._ask_study)
+        setup.slide_wanted.connect(self.open_slide)
         setup.compare_wanted.connect(self.compare)
         setup.cancel_wanted.connect(self.work.cancel)
         setup.chosen.connect(self._show_work)

@@ -37,6 +37,8 @@ class SetupBox(QGroupBox):
 
     files_wanted = Signal()
     study_wanted = Signal()
+    slide_wanted = Signal(str)
+    """The id of a slide of the study."""
     compare_wanted = Signal()
     cancel_wanted = Signal()
     chosen = Signal()
@@ -46,6 +48,7 @@ class SetupBox(QGroupBox):
         super().__init__("Readings")
         self.list = QListWidget()
         self.files, self.study = QPushButton("Files…"), QPushButton("Study…")
+        self.slide = QComboBox()
         self.mpp, self.tolerance = QDoubleSpinBox(), QDoubleSpinBox()
         self.rule, self.tissue_only = QComboBox(), QCheckBox("Count tissue only")
         self.compare, self.cancel = QPushButton("Compare"), QPushButton("Cancel")
@@ -54,6 +57,7 @@ class SetupBox(QGroupBox):
         self._lay_out()
         self.files.clicked.connect(self.files_wanted)
         self.study.clicked.connect(self.study_wanted)
+        self.slide.activated.connect(lambda i: self.slide_wanted.emit(self.slide.itemData(i)))
         self.compare.clicked.connect(self.compare_wanted)
         self.cancel.clicked.connect(self.cancel_wanted)
         self.list.itemChanged.connect(lambda _: self.chosen.emit())
@@ -92,6 +96,14 @@ class SetupBox(QGroupBox):
         self.list.blockSignals(False)
         self.chosen.emit()
 
+    def show_study(self, ids: Sequence[str], chosen: str) -> None:
+        """List the slides of a study; ``chosen`` is the one at hand, or none."""
+        self.slide.clear()
+        for each in ids:
+            self.slide.addItem(f"Slide {each}", each)
+        self.slide.setCurrentIndex(self.slide.findData(chosen))
+        self.slide.setVisible(bool(ids))
+
     def show_task(self, task: Task, missing: str) -> None:
         """Show how far the work is, or what is missing before it can begin."""
         self.bar.setVisible(task.is_running)
@@ -118,6 +130,9 @@ class SetupBox(QGroupBox):
         row.addWidget(self.files)
         row.addWidget(self.study)
         column.addLayout(row)
+        self.slide.setToolTip("The slides of the study that somebody finished")
+        self.slide.hide()
+        column.addWidget(narrow(self.slide))
         column.addLayout(self._form())
         self.tissue_only.setChecked(True)
         self.tissue_only.setToolTip("Leave white background out of all counts")

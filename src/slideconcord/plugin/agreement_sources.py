@@ -66,7 +66,10 @@ def file_sources(paths: Iterable[Path], slide: Slide) -> list[Source]:
 def _of_file(path: Path, name: str, slide: Slide) -> Source:
     def read() -> Generator[Any, None, Found]:
         yield
-        return open_mask(path) if path.is_dir() else read_annotations(path, bounds=slide.bounds)
+        inside = path / "mask.zarr"
+        if path.is_dir():
+            return open_mask(inside if inside.is_dir() else path)
+        return read_annotations(path, bounds=slide.bounds)
 
     return Source(path, Reader(name), read)
 
@@ -160,12 +163,12 @@ def choice_of(source: Source, slide_layer: Layer, entry: SlideEntry) -> Choice:
 
 def numbered(sources: Iterable[Source]) -> list[Source]:
     """Return sources whose readers all differ: of two with one name the second gets a number."""
-    seen: Counter[str] = Counter()
+    seen: Counter[tuple[str, int]] = Counter()
     found = []
     for source in sources:
-        name = source.reader.name
-        seen[name] += 1
-        if seen[name] > 1:
-            name = f"{name} ({seen[name]})"
-        found.append(replace(source, reader=replace(source.reader, name=name)))
+        reader = source.reader
+        seen[reader.name, reader.round] += 1
+        if (times := seen[reader.name, reader.round]) > 1:
+            source = replace(source, reader=replace(reader, name=f"{reader.name} ({times})"))
+        found.append(source)
     return found

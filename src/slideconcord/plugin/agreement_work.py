@@ -48,7 +48,11 @@ class Compared:
 
 
 def compare_steps(
-    entry: SlideEntry, sources: Sequence[Source], options: Comparing, tissue: Mask | bool
+    entry: SlideEntry,
+    sources: Sequence[Source],
+    options: Comparing,
+    tissue: Mask | bool,
+    numbers: Mapping[str, str] | None = None,
 ) -> Generator[str, None, Compared]:
     """Read what was chosen and measure how far it agrees.
 
@@ -62,6 +66,8 @@ def compare_steps(
         How they are compared.
     tissue
         What counts, where that is known; True to find it, False to count all pixels.
+    numbers
+        What observers go by, where a study numbers them.
 
     Raises
     ------
@@ -79,7 +85,7 @@ def compare_steps(
         yield "Finding the tissue…"
         counted = (yield from _tissue(entry)) if isinstance(tissue, bool) else tissue
     yield "Comparing…"
-    slide, naming = entry.slide, Naming()
+    slide, naming = entry.slide, Naming(given={"observer": dict(numbers or {})})
     read = naming.slide(ReadSlide.of(slide, readings, name=slide.name, tissue=counted))
     found = yield from _quiet(measure_observers([read], options, names=True))
     return Compared(read, found, naming.names)
