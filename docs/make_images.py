@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from appearance_picture import looks
 from PIL import Image
 
 import slideconcord as sc
@@ -31,6 +32,8 @@ CROP_UM = 130.0
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     save(five_scanners(), "five-scanners.png")
+    # Fifty small photographs: as PNG they would be ten times as large.
+    looks().save(IMAGES / "appearance.jpg", quality=88)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "slideconcord", "demo", "--no-show", "--json"]
         done = subprocess.run(

@@ -39,9 +39,12 @@ class Space:
 def rgb_to_lab(rgb: Tensor) -> Tensor:
     """Return L*, a*, b* of sRGB as L* 255 / 100, a* + 128, b* + 128."""
     light = rgb / WHITE
-    linear = torch.where(light > 0.04045, _power((light + 0.055) / 1.055, 2.4), light / 12.92)
-    xyz = _mixed(_XYZ, linear) / _white(rgb)
-    bent = torch.where(xyz > _BEND, _power(xyz.clamp_min(_BEND), 1 / 3), _SLOPE * xyz + 16 / 116)
+    curved = _power(light.add(0.055).div_(1.055), 2.4)
+    linear = torch.where(light > 0.04045, curved, light.div_(12.92))
+    xyz = _mixed(_XYZ, linear).div_(_white(rgb))
+    bent = torch.where(
+        xyz > _BEND, _power(xyz.clamp_min(_BEND), 1 / 3), xyz.mul(_SLOPE).add_(16 / 116)
+    )
     x, y, z = bent.unbind(1)
     return torch.stack([(116 * y - 16) * 2.55, 500 * (x - y) + 128, 200 * (y - z) + 128], 1)
 
@@ -52,12 +55,12 @@ def lab_to_rgb(lab: Tensor) -> Tensor:
     y = (lightness / 2.55 + 16) / 116
     bent = torch.stack([y + (a - 128) / 500, y, y - (b - 128) / 200], 1)
     cube = bent**3
-    xyz = torch.where(cube > _BEND, cube, (bent - 16 / 116) / _SLOPE) * _white(lab)
+    xyz = torch.where(cube > _BEND, cube, bent.sub_(16 / 116).div_(_SLOPE)).mul_(_white(lab))
     inverse = torch.linalg.inv(torch.tensor(_XYZ, dtype=torch.float64)).tolist()
-    linear = _mixed(inverse, xyz).clamp(0, 1)
-    curved = 1.055 * _power(linear.clamp_min(_DARK), 1 / 2.4) - 0.055
-    light = torch.where(linear > _DARK, curved, 12.92 * linear)
-    return (light * WHITE).clamp(0, WHITE)
+    linear = _mixed(inverse, xyz).clamp_(0, 1)
+    curved = _power(linear.clamp_min(_DARK), 1 / 2.4).mul_(1.055).sub_(0.055)
+    light = torch.where(linear > _DARK, curved, linear.mul_(12.92))
+    return light.mul_(WHITE).clamp_(0, WHITE)
 
 
 def rgb_to_hed(rgb: Tensor) -> Tensor:
@@ -91,8 +94,8 @@ def _mixed(matrix: object, channels: Tensor) -> Tensor:
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:
-    # Several times as fast as torch's own power on a processor; for numbers above 0.
-    return (base.log() * exponent).exp()
+    # In place, of numbers above 0; several times as fast as torch's own power on a processor.
+    return base.log_().mul_(exponent).exp_()
 
 
 def _white(like: Tensor) -> Tensor:

@@ -144,8 +144,8 @@ class TargetedHsv:
     blue_value: tuple[float, float] = (-60.0, 61.0)
     brown_hue: tuple[float, float] = (0.0, 25.0)
     """From, to, of 180; ours."""
-    blue_hue: tuple[float, float] = (95.0, 145.0)
-    least_saturation: Level = 25.0
+    blue_hue: tuple[float, float] = (95.0, 135.0)
+    least_saturation: Level = 80.0
     p: Chance = 1.0
 
     def __post_init__(self) -> None:

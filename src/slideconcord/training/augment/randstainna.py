@@ -135,13 +135,14 @@ def restained(images: Tensor, space: str, mean: Tensor, sd: Tensor) -> Tensor:
     from_mean, from_sd = _moments(channels)
     factor = sd[..., None, None] / from_sd
     factor = torch.where(from_sd > _FLAT * kind.span, factor, 0)
-    return kind.to_rgb((channels - from_mean) * factor + mean[..., None, None])
+    return kind.to_rgb((channels - from_mean).mul_(factor).add_(mean[..., None, None]))
 
 
 def _moments(channels: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation (tile, 3, 1, 1) over a tile's pixels."""
-    sd, mean = torch.std_mean(channels, (2, 3), correction=0, keepdim=True)
-    return mean, sd
+    mean = channels.mean((2, 3), keepdim=True)
+    # Several times as fast as torch's own deviation on a processor.
+    return mean, (channels - mean).square_().mean((2, 3), keepdim=True).sqrt_()
 
 
 def _three(numbers: Tensor) -> Three:
