@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -61,10 +60,9 @@ class ClassTable(QWidget):
         self._sheet, self._is_filling = sheet, True
         try:
             classes = list(sheet.classes) if sheet is not None else []
-            counts = Counter(a.class_name for a in sheet) if sheet is not None else Counter()
             self.table.setRowCount(len(classes))
             for row, each in enumerate(classes):
-                self._fill(row, each, counts[each.name])
+                self._fill(row, each)
                 if each.name == class_name:
                     self.table.selectRow(row)
             rows = min(max(len(classes), 2), _MOST_ROWS) + 1
@@ -73,12 +71,16 @@ class ClassTable(QWidget):
             self._is_filling = False
         self.setEnabled(sheet is not None)
 
-    def _fill(self, row: int, each: AnnotationClass, count: int) -> None:
+    def _fill(self, row: int, each: AnnotationClass) -> None:
         if self._sheet is None:
             return
         swatch = QPixmap(14, 14)
         swatch.fill(QColor(*each.colour))
-        texts = {NAME: each.name, KEY: each.key.upper(), COUNT: f"{count:,}"}
+        texts = {
+            NAME: each.name,
+            KEY: each.key.upper(),
+            COUNT: f"{self._sheet.counts[each.name]:,}",
+        }
         checks = {LOCK: self._sheet.classes.locked, HIDE: self._sheet.classes.hidden}
         for column in range(len(_TITLES)):
             item = QTableWidgetItem(texts.get(column, ""))

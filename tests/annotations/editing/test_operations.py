@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -97,6 +98,7 @@ class Hand(RuleBasedStateMachine):
 
     @invariant()
     def everything_is_valid_and_found_where_it_lies(self):
+        assert +self.sheet.counts == Counter(a.class_name for a in self.sheet)
         for annotation in self.sheet:
             assert annotation.geometry.is_valid
             assert not annotation.geometry.is_empty

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -46,6 +47,8 @@ class Sheet:
             self._by_id[annotation.id] = annotation
         self._ranks = {key: rank for rank, key in enumerate(self._by_id)}
         self._places = Places({a.id: a.geometry for a in found})
+        self.counts: Counter[str | None] = Counter(a.class_name for a in found)
+        """How many annotations each class has."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -194,10 +197,11 @@ class Sheet:
     def _put(self, key: str, annotation: Annotation | None) -> None:
         # a rank outlives its annotation: one that comes back lies where it lay
         self._ranks.setdefault(key, len(self._ranks))
-        if annotation is None:
-            self._by_id.pop(key, None)
-        else:
+        if (before := self._by_id.pop(key, None)) is not None:
+            self.counts[before.class_name] -= 1
+        if annotation is not None:
             self._by_id[key] = annotation
+            self.counts[annotation.class_name] += 1
         self._places.put(key, annotation.geometry if annotation is not None else None)
 
 
