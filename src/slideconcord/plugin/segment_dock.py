@@ -72,9 +72,11 @@ class SegmentDock(Dock):
         self.run.clicked.connect(self.start)
         self.cancel.clicked.connect(self.runner.cancel)
         self.runner.changed.connect(self._show_run)
+        self.session.workspace.events.model.connect(self._show_model)
         self.follow()
 
     def let_go(self) -> None:
+        self.session.workspace.events.model.disconnect(self._show_model)
         self.runner.close()
 
     def show_entry(self, entry: SlideEntry | None) -> None:
@@ -133,8 +135,7 @@ class SegmentDock(Dock):
         for spec in list_models():
             self.model.addItem(f"{spec.name} {spec.version}", spec.name)
         self.model.addItem(FOLDER_ENTRY, "")
-        self.model.setCurrentIndex(max(self.model.findData(self.session.workspace.model), 0))
-        self._describe()
+        self._show_model(self.session.workspace.model)
 
     def _take_model(self, index: int) -> None:
         if self.model.itemData(index):
@@ -145,14 +146,17 @@ class SegmentDock(Dock):
 
     def _choose_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Model folder (with model.json)")
-        known = self.model.findData(self.session.workspace.model)
-        if folder:
-            known = self.model.findData(folder)
-            if known < 0:
-                known = self.model.count() - 1
-                self.model.insertItem(known, Path(folder).name, folder)
-            self.session.workspace.model = folder
-        self.model.setCurrentIndex(max(known, 0))
+        self.session.workspace.model = folder or self.session.workspace.model
+        self._show_model(self.session.workspace.model)
+
+    def _show_model(self, model: str) -> None:
+        """Choose a model, whoever asked for it; a folder joins the others."""
+        known = self.model.findData(model)
+        if known < 0:
+            known = self.model.count() - 1
+            self.model.insertItem(known, model_label(model), model)
+        self.model.setCurrentIndex(known)
+        self._describe()
 
     def _describe(self, _changed: object = None) -> None:
         model = str(self.model.currentData())
@@ -255,6 +259,17 @@ class SegmentDock(Dock):
         folder = QFileDialog.getExistingDirectory(self, "Folder for the results")
         if folder:
             self.folder.setText(folder)
+
+
+def model_label(folder: str) -> str:
+    """Return what a chooser calls a model folder: the model's name, and where it is."""
+    from slideconcord.segmentation.spec import read_spec
+
+    path = Path(folder)
+    try:
+        return f"{read_spec(path).name} ({path.parent.name}/{path.name})"
+    except ModelError:
+        return path.name  # what is wrong with it is said by `describe_model`
 
 
 def describe_model(name_or_folder: str) -> str:

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QGroupBox, QHBoxLayout, QPush
 from slideconcord.errors import ModelError
 from slideconcord.geometry import Box
 from slideconcord.plugin.dock import Dock, line, narrow
+from slideconcord.plugin.segment_dock import model_label
 from slideconcord.plugin.stain_layers import hide_stains, show_stains
 from slideconcord.plugin.task import Task
 from slideconcord.plugin.viewport import visible_box
@@ -100,7 +101,7 @@ class StainsDock(Dock):
         names += [name for name in kept if name not in names]
         self.model.clear()
         for name in names:
-            self.model.addItem(Path(name).name if name != Path(name).name else name, name)
+            self.model.addItem(model_label(name) if Path(name).is_dir() else name, name)
         self._tell()
 
     def _choose_folder(self) -> None:
@@ -114,7 +115,7 @@ class StainsDock(Dock):
             self.state.setText(f"{Path(folder).name} holds no model of {ARCHITECTURE}.")
             return
         if self.model.findData(folder) < 0:
-            self.model.addItem(Path(folder).name, folder)
+            self.model.addItem(model_label(folder), folder)
         self.model.setCurrentIndex(self.model.findData(folder))
         self._tell()
 
