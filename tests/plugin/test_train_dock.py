@@ -84,7 +84,7 @@ def test_changed_settings_are_those_of_set_on_the_command_line(dock, recipe_file
     dock.settings.set_value("train.steps", "4")
     dock.settings.set_value("augment", "[flip, hsv]")
     assert dock.settings.changes == ("train.steps=4", "augment=[flip, hsv]")
-    assert "--set 'train.steps=4' --device cpu --out" in dock.command.text()
+    assert "--set 'train.steps=4' --set 'augment=[flip, hsv]' --device cpu" in dock.command.text()
     changed = read_recipe(recipe_file, dock.settings.changes)
     assert (changed.train.steps, changed.augment) == (4, ("flip", "hsv"))
 

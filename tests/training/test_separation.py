@@ -164,3 +164,32 @@ def test_other_models_take_no_stains_apart():
 
     with pytest.raises(ModelError, match=r"takes no stains apart: choose one of the architecture"):
         separate(sc.load_model("stain-density"), np.zeros((64, 64, 3), np.uint8))
+
+
+def test_items_11_to_14_flips_and_a_quarter_each_of_randstainna_and_spcn():
+    from slideconcord.training.recipe import read_recipe
+
+    recipe = read_recipe("stain-separation")
+    assert recipe.augment[:2] == ({"flip": {"p": 0.5}}, {"flip_upside_down": {"p": 0.5}})
+    assert recipe.augment[-1] == {"one_of": {"p": 0.5, "parts": ["randstainna", "spcn"]}}
+    assert recipe.data.folds == 4
+    assert recipe.objective_settings == StainSeparation(alpha=0.3)
+    assert recipe.network.parameters["encoder_name"] == "efficientnet-b7"
+
+
+def test_the_recipe_in_small_runs_from_virtual_tissue_to_a_model(tmp_path):
+    """Checklist (b) 16 and 17, in small: a fold held out, all augmentations, a model that opens."""
+    from slideconcord.training.recipe import read_recipe
+
+    changes = [
+        "train.steps=2", "train.check_every=2", "train.batch=4", "data.mpp=4.0", "data.tile_px=64",
+        "data.source.virtual.tissues=6", "data.source.virtual.side_um=512", "data.folds=3",
+        "network.parameters.decoder_channels=[16, 8, 8, 8]", "model.overlap_px=16",
+    ]  # fmt: skip
+    recipe = read_recipe("stain-separation-small", changes)
+    model = sc.load_model(train(recipe, tmp_path / "run", CPU), device="cpu")
+    assert model.spec.architecture == "stain-separation-unet"
+    rgb = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(
+        model.rotated()(np.rot90(rgb).copy()), np.rot90(model.rotated()(rgb), axes=(1, 2))
+    )

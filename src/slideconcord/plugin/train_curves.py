@@ -40,9 +40,9 @@ class TrainCurves(Plot):
         from slideconcord.training.log import read_log
 
         self.losses = [
-            (int(row["step"] or 0), float(row["loss"]))
+            (int(row["step"] or 0), float(loss))
             for row in read_log(folder / TRAIN_LOG)
-            if row.get("loss") is not None
+            if (loss := row.get("loss")) is not None
         ]
         checks = read_log(folder / CHECK_LOG)
         target = [name for name in (checks[0] if checks else {}) if name.startswith("dice ")][-1:]

@@ -75,6 +75,8 @@ def _in_folds(
     splits = [TRAIN if record.split == VAL else record.split or TRAIN for record in records]
     for number, split, among in ((fold, TEST, folds), (0, VAL, max(round(1 / val_share), 2))):
         left = [i for i, name in enumerate(splits) if name == TRAIN]
+        if split == VAL:  # of few patients one must do
+            among = max(min(among, len({records[i].patient for i in left})), 1)
         dealt = fold_numbers([records[i] for i in left], among, seed)
         for index, given in zip(left, dealt, strict=True):
             splits[index] = split if given == number else TRAIN
