@@ -21,6 +21,7 @@ from slideconcord.plugin.annotate_dock import AnnotateDock
 from slideconcord.plugin.session import session_of
 from slideconcord.plugin.tags import find_layer
 from slideconcord.plugin.viewport import look_at_box
+from slideconcord.plugin.workspace import GivenDocument
 
 pytestmark = pytest.mark.viewer
 WAIT_MS = 20_000
@@ -343,7 +344,9 @@ def test_a_file_of_ones_own_is_edited_and_one_that_is_open_is_refused(dock, mous
 def test_a_place_that_a_study_gave_is_used(window, slide_layer, qtbot, tmp_path):
     entry = actions.slide_entry(window)
     path = tmp_path / "reading.geojson"
-    session_of(window).workspace.documents[entry.slide] = lambda: Document(path)
+    session_of(window).workspace.documents[entry.slide] = GivenDocument(
+        lambda: Document(path), "o1"
+    )
     dock = open_dock(window, qtbot)
     assert dock.editor.document.path == path
 

@@ -10,12 +10,17 @@ from qtpy.QtCore import Qt
 
 from annotations.studies.study_folders import TWO_ROUNDS, make_study, square
 from slideconcord.annotations import write_annotations
+from slideconcord.annotations.editing.operations import add
 from slideconcord.annotations.studies.order import Order
+from slideconcord.annotations.studies.owner import Owner
 from slideconcord.geometry import Frame
 from slideconcord.plugin import actions
+from slideconcord.plugin.annotate_dock import AnnotateDock
 from slideconcord.plugin.study_dock import StudyDock
 from slideconcord.plugin.tags import tag_of
 from slideconcord.segmentation.mask import Mask
+
+WAIT_MS = 60_000
 
 
 @pytest.fixture
@@ -51,8 +56,6 @@ def mark(dock, slide):
 
 def draw(dock, *annotations):
     """Draw as the Annotate dock does: one change after another."""
-    from slideconcord.annotations.editing.operations import add
-
     dock.work.reading.edit().do(add(annotations))
 
 
@@ -345,3 +348,78 @@ def test_what_was_made_on_another_slide_is_not_shown(told, viewer_model, qtbot):
     dock.choose("o1")
     dock.open_slide("s1")
     assert "mask.zarr was made on another slide than s1" in dock.slides.state.text()
+
+
+def annotate(viewer, qtbot):
+    dock = AnnotateDock(viewer)
+    qtbot.addWidget(dock)
+    return dock
+
+
+def ready(qtbot, annotating):
+    qtbot.waitUntil(lambda: annotating.editor is not None, timeout=WAIT_MS)
+    return annotating.editor
+
+
+def test_what_is_drawn_in_the_annotate_dock_is_the_reading(dock, viewer_model, study, qtbot):
+    annotating = annotate(viewer_model, qtbot)
+    dock.choose("o1")
+    dock.open_slide("s1")
+    editor = ready(qtbot, annotating)
+    assert editor.sheet.classes.names == ("Tumor", "Stroma")
+    assert editor.document.path == study.reading_path("o1", "first", "s1")
+    assert editor.observer == "o1"
+    assert editor.do(add([square(10), square(300)]))
+    visible = [layer.name for layer in viewer_model.layers if layer.visible]
+    assert visible == ["s1", "s1 · annotations", "s1 · drawing"]
+    dock.finish()
+    assert (annotating.editor, len(viewer_model.layers)) == (None, 0)
+    assert rows(dock)[0] == ("1. s1", "finished", "2")
+    assert len(study.desk("o1").read("s1")) == 2
+    dock.open_slide("s2")
+    ready(qtbot, annotating).do(add([square(10)]))
+    dock.leave()
+    assert rows(dock)[1] == ("2. s2", "in progress", "1")
+    left = sorted(path.name for path in study.reading_path("o1", "first", "s1").parent.iterdir())
+    assert left == ["s1.geojson", "s2.geojson"]
+
+
+@pytest.mark.parametrize("model_output", ["hidden", "shown"])
+def test_a_blinded_reading_takes_nothing_from_a_model_or_a_file(
+    viewer_model, tmp_path, tiny_slide_path, qtbot, model_output
+):
+    study = make_study(tmp_path / "study", tiny_slide_path, model_output=model_output)
+    dock, annotating = add_dock(viewer_model, qtbot), annotate(viewer_model, qtbot)
+    dock.open_study(study.folder)
+    dock.choose("o1")
+    dock.open_slide("s1")
+    ready(qtbot, annotating)
+    may = model_output == "shown"
+    offered = annotating.take, annotating.open, annotating.box.tools["wand"]
+    assert [widget.isEnabled() for widget in offered] == [may] * 3
+    assert not annotating.keep.isEnabled()
+    assert annotating.save_as.isEnabled()
+    dock.leave()
+    actions.open_slides(viewer_model, tiny_slide_path)
+    ready(qtbot, annotating)
+    assert all(widget.isEnabled() for widget in (*offered, annotating.keep))
+
+
+def test_who_was_taken_over_while_drawing_is_told_and_loses_the_window(
+    dock, viewer_model, study, qtbot, monkeypatch
+):
+    annotating = annotate(viewer_model, qtbot)
+    dock.choose("o1")
+    dock.open_slide("s1")
+    editor = ready(qtbot, annotating)
+    editor.do(add([square(10)]))
+    lock = dock.work.reading._lock
+    lock.path.write_text(Owner("o1", host="elsewhere").to_json(), encoding="utf-8")
+    assert not editor.do(add([square(300)]))
+    assert "s1.geojson was taken over by o1 on elsewhere" in annotating.message.text()
+    dock.work.give_sign_of_life()
+    assert "was taken over by o1 on elsewhere" in dock.slides.state.text()
+    assert (dock.work.reading, annotating.editor) == (None, None)
+    assert lock.path.exists()
+    lock.path.unlink()
+    assert len(study.desk("o1").read("s1")) == 1

@@ -136,7 +136,7 @@ class AnnotateDock(Dock):
         """Return what opens a slide's document: a study's, else the one beside its results."""
         workspace = self.session.workspace
         if (given := workspace.documents.get(entry.slide)) is not None:
-            return given
+            return given.open
         folder = workspace.results_folder or results_folder()
         return partial(open_at, default_path(folder, entry.slide), entry.slide)
 
@@ -188,7 +188,9 @@ class AnnotateDock(Dock):
                 job.result.close()
 
     def _take_document(self, document: Document, entry: SlideEntry) -> None:
-        editor = Editor(self.session, entry, document, self.observer, self)
+        given = self.session.workspace.documents.get(entry.slide)
+        observer = given.observer if given is not None else self.observer
+        editor = Editor(self.session, entry, document, observer, self)
         editor.changed.connect(self._show)
         editor.chosen.connect(self._show_chosen)
         editor.said.connect(self._say)
@@ -301,6 +303,7 @@ class AnnotateDock(Dock):
         ready = editor is not None and self._job is None
         for widget in (self.box, self.take, self.open, self.save_as, self.keep):
             widget.setEnabled(ready)
+        self._withhold(editor)
         if editor is None:
             self.classes.show_sheet(None, None)
             self.place.setText("")
@@ -310,6 +313,15 @@ class AnnotateDock(Dock):
             path = editor.document.path
             self.place.setText(link(f"Every change is kept in {path.name}.", path.parent))
         self._show_chosen()
+
+    def _withhold(self, editor: Editor | None) -> None:
+        """Offer nothing that a given document rules out."""
+        given = editor and self.session.workspace.documents.get(editor.entry.slide)
+        self.box.tools["wand"].setEnabled(not (given and given.is_blinded))
+        if given:
+            self.keep.setEnabled(False)
+            for widget in (self.take, self.open) if given.is_blinded else ():
+                widget.setEnabled(False)
 
     def _show_chosen(self) -> None:
         self.box.show_chosen(len(self.editor.selection) if self.editor else 0)

@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtWidgets import QFileDialog
 
 from slideconcord.errors import SlideconcordError
-from slideconcord.plugin.dock import Dock
+from slideconcord.plugin.dock import Dock, bring_up
 from slideconcord.plugin.study_box import SlidesBox, WhoBox
 from slideconcord.plugin.studying import Studying
 
@@ -51,7 +51,8 @@ class StudyDock(Dock):
 
     def open_slide(self, slide_id: str) -> None:
         """Open a reading, or reopen it."""
-        self._try(lambda: self.work.open(slide_id))
+        if self._try(lambda: self.work.open(slide_id)) and hasattr(self.viewer, "window"):
+            self._open_annotate()
 
     def open_next(self) -> None:
         """Open the next slide that is not finished."""
@@ -75,6 +76,12 @@ class StudyDock(Dock):
             self._show()
             return False
         return True
+
+    def _open_annotate(self) -> None:
+        """Bring the dock to draw with to the front, as a tab beside this one."""
+        window: Any = self.viewer.window
+        _, widget = window.add_plugin_dock_widget("slideconcord", "Annotate", tabify=True)
+        bring_up(widget)
 
     def _show(self) -> None:
         work = self.work

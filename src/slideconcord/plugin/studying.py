@@ -13,6 +13,7 @@ from slideconcord.errors import ParameterError, SlideconcordError
 from slideconcord.plugin.blindfold import Blindfold
 from slideconcord.plugin.opening_case import add_slide
 from slideconcord.plugin.study_layers import model_layer, region_layer
+from slideconcord.plugin.workspace import GivenDocument
 
 if TYPE_CHECKING:
     from slideconcord.annotations.studies import ReadingStatus, StudySlide
@@ -172,7 +173,9 @@ class Studying(QObject):
         slide = reading.about.open()
         # whoever reads must not see a file's name, which may tell a patient's or a diagnosis
         slide.name = reading.about.id
-        session.workspace.documents[slide] = reading.edit
+        session.workspace.documents[slide] = GivenDocument(
+            reading.edit, reading.observer.id, reading.study.model_output == "hidden"
+        )
         self.reading, self.entry = reading, add_slide(session, slide)
         layer = session.layer_of(self.entry)
         if self.entry is None or layer is None:

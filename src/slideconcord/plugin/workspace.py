@@ -204,6 +204,18 @@ class SlideEntry:
         self.can_go = self.history.can_undo, self.history.can_redo
 
 
+@dataclass(frozen=True, slots=True)
+class GivenDocument:
+    """Annotations of a slide that another part of the program keeps."""
+
+    open: Callable[[], Document]
+    """Opens them to be edited."""
+    observer: str
+    """Who draws."""
+    is_blinded: bool = False
+    """Whether nothing may be drawn from a model, or taken from another file."""
+
+
 class Applies(Protocol):
     """What gives an entry its tunings without holding up the window."""
 
@@ -231,8 +243,8 @@ class Workspace:
     """Where results go; None means the user's cache folder."""
     mover: Applies | None = None
     """What applies tunings beside the GUI, while the Threshold dock is open."""
-    documents: dict[Slide, Callable[[], Document]] = field(default_factory=dict)
-    """What opens the annotations of slides that are kept in a place of their own, as a study's."""
+    documents: dict[Slide, GivenDocument] = field(default_factory=dict)
+    """Of slides whose annotations are kept in a place of their own, as a study's are."""
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
 
     def __post_init__(self) -> None:

@@ -430,7 +430,17 @@ def test_a_document_that_was_taken_over_changes_nothing(tmp_path):
     for act in (document.undo, document.save, lambda: document.do(add([square(300)]))):
         with pytest.raises(OutputError, match="it was taken over"):
             act()
-    document.close(save=False)
+    document.close()
+    assert document.is_closed
     assert journal_of(path).read_bytes() == kept
     assert not path.exists()
     assert len(document.sheet) == 1
+
+
+def test_a_journal_that_somebody_else_began_stays_where_it_is(tmp_path):
+    def refuse():
+        raise OutputError("it was taken over")
+
+    path = tmp_path / "s1.geojson"
+    ReadingDocument(path, About(), ClassList((TUMOR,)), {}, refuse).close()
+    assert journal_of(path).exists()

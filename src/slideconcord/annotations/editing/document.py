@@ -144,6 +144,10 @@ class Document:
         finally:
             self._journal.close()
 
+    def abandon(self) -> None:
+        """Let go of the file and leave all as it is: it is somebody else's now."""
+        self._journal.abandon()
+
     def _kept(self, change: Change | None, back: Any) -> Change | None:
         if change is not None:
             try:

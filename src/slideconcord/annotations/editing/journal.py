@@ -168,6 +168,10 @@ class Journal:
             if self.is_empty:
                 self.path.unlink()
 
+    def abandon(self) -> None:
+        """Let go of the file and leave it as it is: it is somebody else's now."""
+        self._file.close()
+
     def _write(self, line: bytes) -> None:
         try:
             self._file.seek(self._end)

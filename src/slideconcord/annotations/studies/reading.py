@@ -13,11 +13,7 @@ from slideconcord.annotations.editing import About, ClassList, Document, read_do
 from slideconcord.annotations.exchange import atomic, write_annotations
 from slideconcord.annotations.studies.lock import OwnedLock
 from slideconcord.annotations.studies.owner import Owner
-from slideconcord.annotations.studies.reading_document import (
-    ReadingDocument,
-    drop_journal,
-    has_unsaved,
-)
+from slideconcord.annotations.studies.reading_document import ReadingDocument, has_unsaved
 from slideconcord.annotations.studies.record import KEY, Record, Step, read_record
 from slideconcord.errors import AnnotationError, MismatchError, OutputError
 
@@ -219,7 +215,6 @@ class Reading:
             if has_unsaved(self.path):
                 # a window lets go of a large document without saving it
                 self._open_document().close()
-            drop_journal(self.path)
 
     def _require_open(self) -> None:
         if not self.is_open:

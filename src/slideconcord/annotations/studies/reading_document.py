@@ -8,6 +8,7 @@ from typing import Any
 
 from slideconcord.annotations.editing import About, Change, ClassList, Document
 from slideconcord.annotations.editing.journal import journal_of, read_journal
+from slideconcord.errors import OutputError
 
 # As the umask of each observer allows: whoever keeps the study must read what they draw.
 SHARED = 0o666
@@ -51,14 +52,19 @@ class ReadingDocument(Document):
         self._require_mine()
         super().save()
 
+    def close(self, *, save: bool = True) -> None:
+        """Make the snapshot whole, unless it is somebody else's by now, and let go of it."""
+        if self.is_closed:
+            return
+        try:
+            self._require_mine()
+        except OutputError:
+            self.abandon()
+        else:
+            super().close(save=save)
+
 
 def has_unsaved(path: Path) -> bool:
     """Whether the journal of a reading holds changes, as a crash leaves it."""
     held = read_journal(journal_of(path))
     return held is not None and bool(held.records or held.torn)
-
-
-def drop_journal(path: Path) -> None:
-    """Remove the journal of a document that was closed: its file holds everything."""
-    if not has_unsaved(path):
-        journal_of(path).unlink(missing_ok=True)
