@@ -267,3 +267,17 @@ def test_what_happens_to_a_tile_depends_on_seed_and_place_alone(name):
 def test_wrong_augmentations_are_named(parts, message):
     with pytest.raises(ParameterError, match=message):
         make_augment(parts)
+
+
+@pytest.mark.parametrize("name", APPEARANCES)
+@pytest.mark.parametrize("p", [0.0, 0.5, 1.0])
+def test_the_images_that_are_given_stay_as_they_are(name, p):
+    part = part_named(name)
+    part[name] = {**part[name], "p": p}
+    augment = make_augment([part]).fitted(tile_set(side=24))
+    images = torch.rand(4, 3, 24, 24, generator=torch.Generator().manual_seed(5)) * 255
+    before = images.clone()
+    seen = augment.seen(images, draws(4))
+    assert torch.equal(images, before)
+    if p == 0:
+        torch.testing.assert_close(seen, before, atol=1e-3, rtol=0)

@@ -7,6 +7,7 @@ rounded here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -30,6 +31,17 @@ class Appearance(Protocol):
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         """Return the images as another microscope might have seen them."""
         ...
+
+
+def changed(images: Tensor, chosen: list[int], change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the images with the chosen tiles changed; the images themselves stay as they are."""
+    if not chosen:
+        return images
+    if len(chosen) == len(images):
+        return change(images)
+    seen = images.clone()
+    seen[chosen] = change(images[chosen])
+    return seen
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from slideconcord.errors import ParameterError
+from slideconcord.training.augment.appearance import changed
 from slideconcord.training.augment.fitting import Facts, TrainingTiles, unfitted
 from slideconcord.training.augment.geometry import Chance
 from slideconcord.training.augment.random import Draws
@@ -66,13 +67,9 @@ class FittedFda:
 
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         chosen = draws.chosen(self.p)
-        if not chosen:
-            return images
         picked = draws.at(chosen).integers(0, len(self.styles) - 1)
-        styles = self.styles.to(images.device)[picked]
-        seen = images.clone()
-        seen[chosen] = styled(images[chosen], self._reaching(styles, images))
-        return seen
+        styles = self._reaching(self.styles.to(images.device)[picked], images)
+        return changed(images, chosen, lambda some: styled(some, styles))
 
     def _reaching(self, styles: Tensor, images: Tensor) -> Tensor:
         """Return the part of the styles that tiles of this size take."""

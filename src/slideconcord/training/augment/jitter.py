@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from slideconcord.errors import ParameterError
-from slideconcord.training.augment.appearance import HueSaturationValue, Level
+from slideconcord.training.augment.appearance import HueSaturationValue, Level, changed
 from slideconcord.training.augment.colour import hed_to_rgb, rgb_to_hed
 from slideconcord.training.augment.geometry import Chance
 from slideconcord.training.augment.hsv import HUES, to_hsv, to_rgb
@@ -41,18 +41,16 @@ class ColorJitter:
 
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         chosen = draws.chosen(self.p)
-        if not chosen:
-            return images
-        some = draws.at(chosen)
-        factors, order = self.factors(some), orders(some)
-        seen = images[chosen]
+        return changed(images, chosen, lambda some: self._jittered(some, draws.at(chosen)))
+
+    def _jittered(self, images: Tensor, draws: Draws) -> Tensor:
+        factors, order = self.factors(draws), orders(draws)
+        seen = images.clone()
         for step in zip(*order, strict=True):
             for change, act in enumerate((_brighter, _contrasted, _saturated, _hued)):
                 if tiles := [tile for tile, which in enumerate(step) if which == change]:
                     seen[tiles] = act(seen[tiles], factors[tiles, change, None, None, None])
-        whole = images.clone()
-        whole[chosen] = seen
-        return whole
+        return seen
 
     def factors(self, draws: Draws) -> Tensor:
         """Draw (tile, 4): factors of brightness, contrast, saturation, and the shift of hue."""
@@ -117,15 +115,13 @@ class HedJitter:
 
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         chosen = draws.chosen(self.p)
-        if not chosen:
-            return images
-        some = draws.at(chosen)
-        even = torch.stack([some.uniform(-1, 1) for _ in range(6)], 1).reshape(-1, 2, 3, 1, 1)
+        return changed(images, chosen, lambda some: self._jittered(some, draws.at(chosen)))
+
+    def _jittered(self, images: Tensor, draws: Draws) -> Tensor:
+        even = torch.stack([draws.uniform(-1, 1) for _ in range(6)], 1).reshape(-1, 2, 3, 1, 1)
         factor, shift = (self.sigma * even).unbind(1)
-        seen = images.clone()
-        amounts = rgb_to_hed(images[chosen])
-        seen[chosen] = hed_to_rgb(amounts + factor * amounts + shift / self._AMOUNT)
-        return seen
+        amounts = rgb_to_hed(images)
+        return hed_to_rgb(amounts.mul_(1 + factor).add_(shift / self._AMOUNT))
 
 
 @dataclass(frozen=True)

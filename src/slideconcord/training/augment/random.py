@@ -72,7 +72,7 @@ class Draws:
     def integers(self, low: int, high: int) -> Tensor:
         """Return whole numbers from ``low`` to ``high``, both included, int64."""
         drawn = [int(random.integers(low, high + 1)) for random in self._each]
-        return torch.tensor(drawn, device=self._device)
+        return torch.tensor(drawn, dtype=torch.int64, device=self._device)
 
     def noise(self, shape: tuple[int, ...]) -> Tensor:
         """Return standard normal noise (tile, *shape), float32."""

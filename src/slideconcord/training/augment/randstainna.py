@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from slideconcord.errors import ParameterError
+from slideconcord.training.augment.appearance import changed
 from slideconcord.training.augment.colour import SPACES
 from slideconcord.training.augment.fitting import Facts, TrainingTiles, require_split, unfitted
 from slideconcord.training.augment.geometry import Chance
@@ -90,12 +91,8 @@ class RandStainNA:
         if self.template is None:
             raise unfitted("randstainna")
         chosen = draws.chosen(self.p)
-        if not chosen:
-            return images
         mean, sd = self.targets(self.template, draws.at(chosen))
-        seen = images.clone()
-        seen[chosen] = restained(images[chosen], self.space, mean, sd)
-        return seen
+        return changed(images, chosen, lambda some: restained(some, self.space, mean, sd))
 
     def targets(self, template: StainTemplate, draws: Draws) -> tuple[Tensor, Tensor]:
         """Draw the mean and the standard deviation (tile, 3) that each tile is moved to."""

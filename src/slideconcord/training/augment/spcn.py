@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from slideconcord.errors import ParameterError
+from slideconcord.training.augment.appearance import changed
 from slideconcord.training.augment.fitting import Facts, TrainingTiles, unfitted
 from slideconcord.training.augment.geometry import Chance
 from slideconcord.training.augment.random import Draws
@@ -62,14 +63,13 @@ class Spcn:
         if self.colours == "swap":
             raise unfitted("spcn")
         chosen = draws.chosen(self.p)
-        if not chosen:
-            return images
-        some = images[chosen]
-        stains = vahadane(some)
-        moved = stains.matrix + self.sd * draws.at(chosen).normal(2, 3)
-        seen = images.clone()
-        seen[chosen] = recoloured(some, stains, normalised(moved.clamp_min(0)))
-        return seen
+        moves = self.sd * draws.at(chosen).normal(2, 3)
+
+        def perturbed(some: Tensor) -> Tensor:
+            stains = vahadane(some)
+            return recoloured(some, stains, normalised((stains.matrix + moves).clamp_min(0)))
+
+        return changed(images, chosen, perturbed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,13 +90,9 @@ class SwappedSpcn:
 
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         chosen = draws.chosen(self.p)
-        if not chosen:
-            return images
         picked = draws.at(chosen).integers(0, len(self.matrices) - 1)
-        some = images[chosen]
-        seen = images.clone()
-        seen[chosen] = recoloured(some, vahadane(some), self.matrices.to(images.device)[picked])
-        return seen
+        taken = self.matrices.to(images.device)[picked]
+        return changed(images, chosen, lambda some: recoloured(some, vahadane(some), taken))
 
 
 def recoloured(images: Tensor, stains: StainMatrices, matrix: Tensor) -> Tensor:
