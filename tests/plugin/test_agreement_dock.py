@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -254,14 +255,19 @@ def opened(monkeypatch):
     return found
 
 
-def test_who_reads_a_study_here_sees_no_other_reading(dock, viewer, files):
+def test_who_reads_a_study_here_sees_no_other_reading(dock, study, files):
     dock.add_files(files)
     dock.session.workspace.documents[dock.entry.slide] = lambda: None
     dock.setup.chosen.emit()
     assert dock.setup.message.text() == BLINDED
     assert not dock.setup.compare.isEnabled()
     dock.compare()
+    dock.open_study(study.folder)
+    dock.write_study_report(study.folder)
+    follow(dock, NOTHING, "ann")
+    assert dock.study is None
     assert not dock.work.is_running
+    assert dock.live.target is None
     dock.session.workspace.documents.clear()
 
 
@@ -302,6 +308,21 @@ def test_a_study_gives_its_finished_readings_by_the_numbers_it_gives(dock, study
     dock.look.names.setChecked(True)
     assert dock.look.matrix.verticalHeaderItem(3).text() == "D  ann, round 2"
     assert found.matrix()[1, 3] == pytest.approx(1.0)
+
+
+def test_the_report_of_a_study_is_that_of_all_slides_read_twice(
+    dock, study, qtbot, tmp_path, opened
+):
+    dock.open_study(study.folder)
+    dock.write_study_report(tmp_path)
+    wait(dock, qtbot)
+    told = json.loads((tmp_path / "agreement.json").read_text())
+    # s2 was read once
+    assert {row["slide"] for row in told["pairs"]} == {"s1"}
+    readers = {(each["reader"], each["round"]) for each in told["readers"]}
+    assert ("observer 2", 2) in readers
+    assert opened == [tmp_path / "report.html"]
+    assert "ann" not in {name for name, _ in readers}
 
 
 def test_slides_of_a_study_are_opened_from_the_dock(dock, viewer, study):

@@ -28,6 +28,7 @@ from slideconcord.plugin.agreement_work import (
     drawing_steps,
     pair_steps,
     report_steps,
+    study_report_steps,
 )
 from slideconcord.plugin.comparing import Comparer
 from slideconcord.plugin.dock import Dock, link
@@ -44,7 +45,7 @@ FILTER = "Annotations (*.geojson *.json *.gz *.xml *.png *.tif *.tiff *.db);;All
 NO_SLIDE = "Open a slide first."
 TOO_FEW = "Tick two readings or more: layers of this slide, files, or a study's."
 BLINDED = (
-    "A reading of a study is open on this slide: finish or close it first. Agreement is for the "
+    "A reading of a study is open in this window: finish or close it first. Agreement is for the "
     "study's analyst; an observer sees no other reading."
 )
 
@@ -101,6 +102,9 @@ class AgreementDock(Dock):
 
     def open_study(self, folder: Path) -> None:
         """Take the finished readings of a study; its first slide opens unless one is at hand."""
+        if self._is_blinded:
+            self.setup.say(BLINDED)
+            return
         try:
             self.study = study = AnalystStudy.open(folder)
         except SlideconcordError as error:
@@ -173,10 +177,16 @@ class AgreementDock(Dock):
                 partial(report_steps, entry, compared, folder), self._take_report, "Picturing…"
             )
 
+    def write_study_report(self, folder: Path) -> None:
+        """Compare all slides of the study, write the report into a folder, and open it."""
+        if self.study is not None and not self._is_blinded:
+            steps = partial(study_report_steps, self.study.study, self.setup.options, folder)
+            self.work.start(steps, self._take_report, "Reading the study…")
+
     def follow_drawing(self) -> None:
         """Compare the chosen drawing with the chosen reading after every stroke."""
         entry, layer, source = self.entry, self.live_box.drawing.currentData(), self.live_box.source
-        if entry is None or layer is None or source is None or self._missing() == BLINDED:
+        if entry is None or layer is None or source is None or self._is_blinded:
             self.live.drop()
         else:
             class_name = self.look.class_name.currentData() or None
@@ -286,10 +296,15 @@ class AgreementDock(Dock):
         name = self.look.class_name.currentData()
         return None if self.compared is None else self.compared.of_class(name)
 
+    @property
+    def _is_blinded(self) -> bool:
+        """Whether somebody reads a slide of a study in this window."""
+        return bool(self.session.workspace.documents)
+
     def _missing(self) -> str:
         if self.entry is None:
             return NO_SLIDE
-        if self.entry.slide in self.session.workspace.documents:
+        if self._is_blinded:
             return BLINDED
         return "" if len(self.setup.ticked) > 1 else TOO_FEW
 
@@ -356,6 +371,11 @@ class AgreementDock(Dock):
         if folder:
             self.open_study(Path(folder))
 
+    def _ask_study_report(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder for the report of the study")
+        if folder:
+            self.write_study_report(Path(folder))
+
     def _ask_report(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Folder for the report")
         if folder:
@@ -376,6 +396,7 @@ class AgreementDock(Dock):
         look.names_wanted.connect(self._show_names)
         look.step_wanted.connect(self.next_disagreement)
         look.report_wanted.connect(self._ask_report)
+        setup.report_wanted.connect(self._ask_study_report)
         self.live_box.chosen.connect(self.follow_drawing)
         self.live_box.tune_wanted.connect(self.tune_against)
         self.live.changed.connect(self._show_live)

@@ -39,6 +39,8 @@ class SetupBox(QGroupBox):
     study_wanted = Signal()
     slide_wanted = Signal(str)
     """The id of a slide of the study."""
+    report_wanted = Signal()
+    """A report of all slides of the study."""
     compare_wanted = Signal()
     cancel_wanted = Signal()
     chosen = Signal()
@@ -48,7 +50,7 @@ class SetupBox(QGroupBox):
         super().__init__("Readings")
         self.list = QListWidget()
         self.files, self.study = QPushButton("Files…"), QPushButton("Study…")
-        self.slide = QComboBox()
+        self.slide, self.report = QComboBox(), QPushButton("Report of the study…")
         self.mpp, self.tolerance = QDoubleSpinBox(), QDoubleSpinBox()
         self.rule, self.tissue_only = QComboBox(), QCheckBox("Count tissue only")
         self.compare, self.cancel = QPushButton("Compare"), QPushButton("Cancel")
@@ -58,6 +60,7 @@ class SetupBox(QGroupBox):
         self.files.clicked.connect(self.files_wanted)
         self.study.clicked.connect(self.study_wanted)
         self.slide.activated.connect(lambda i: self.slide_wanted.emit(self.slide.itemData(i)))
+        self.report.clicked.connect(self.report_wanted)
         self.compare.clicked.connect(self.compare_wanted)
         self.cancel.clicked.connect(self.cancel_wanted)
         self.list.itemChanged.connect(lambda _: self.chosen.emit())
@@ -102,7 +105,8 @@ class SetupBox(QGroupBox):
         for each in ids:
             self.slide.addItem(f"Slide {each}", each)
         self.slide.setCurrentIndex(self.slide.findData(chosen))
-        self.slide.setVisible(bool(ids))
+        for widget in (self.slide, self.report):
+            widget.setVisible(bool(ids))
 
     def show_task(self, task: Task, missing: str) -> None:
         """Show how far the work is, or what is missing before it can begin."""
@@ -111,6 +115,7 @@ class SetupBox(QGroupBox):
         self.bar.setValue(round(100 * (task.share or 0)))
         self.cancel.setVisible(task.is_running)
         self.compare.setEnabled(not task.is_running and not missing)
+        self.report.setEnabled(not task.is_running)
         self.say(task.message or missing)
 
     def say(self, text: str) -> None:
@@ -131,8 +136,12 @@ class SetupBox(QGroupBox):
         row.addWidget(self.study)
         column.addLayout(row)
         self.slide.setToolTip("The slides of the study that somebody finished")
-        self.slide.hide()
-        column.addWidget(narrow(self.slide))
+        self.report.setToolTip("Compare the finished readings of all slides and write the report")
+        row = QHBoxLayout()
+        row.addWidget(narrow(self.slide), 1)
+        row.addWidget(self.report)
+        column.addLayout(row)
+        self.show_study((), "")
         column.addLayout(self._form())
         self.tissue_only.setChecked(True)
         self.tissue_only.setToolTip("Leave white background out of all counts")

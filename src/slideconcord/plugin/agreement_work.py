@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from slideconcord.comparison.observers.naming import Naming
@@ -12,6 +13,7 @@ from slideconcord.comparison.observers.readings import Reading, ReadSlide
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from slideconcord.annotations.studies import Study
     from slideconcord.comparison.observers.options import Comparing
     from slideconcord.comparison.observers.result import ClassAgreement, ObserverAgreement
     from slideconcord.comparison.observers.votes import ReadingStack
@@ -164,3 +166,49 @@ def report_steps(
         yield f"Picturing {picture.class_name or 'readings'}…"
     yield "Writing…"
     return write_report(compared.found, folder, Extras(pictures))
+
+
+def study_report_steps(
+    study: Study, options: Comparing, folder: Path
+) -> Generator[str, None, list[Path]]:
+    """Compare the finished readings of all slides of a study and write the report.
+
+    Raises
+    ------
+    SlideconcordError
+        When a slide or reading cannot be read, no slide was read twice, or the folder cannot be
+        written.
+    """
+    from slideconcord.comparison.observers.measure import measure_observers
+    from slideconcord.comparison.observers.pictures import picture_worst
+    from slideconcord.comparison.observers.report import Extras, write_report
+    from slideconcord.comparison.observers.study import readings_of
+
+    read = readings_of(study)
+    naming, options = read.naming(), replace(options, mpp=options.mpp or study.agreement.mpp)
+    with ExitStack() as opened:
+        slides = []
+        for each in read.slides:
+            yield f"Reading slide {each.id}…"
+            slide = opened.enter_context(each.open())
+            slides.append((slide, naming.slide(read.read(each, slide))))
+        measuring = measure_observers([each for _, each in slides], options, names=True)
+        found = yield from _told(measuring, len(slides))
+        yield "Picturing…"
+        pictures = list(picture_worst(found, slides))
+    return write_report(found, folder, Extras(pictures))
+
+
+def _told(
+    measuring: Generator[Any, None, ObserverAgreement], number: int
+) -> Generator[str, None, ObserverAgreement]:
+    """Say after every slide how many are compared."""
+    done = 0
+    while True:
+        yield f"Comparing: {done} of {number} slides…"
+        try:
+            next(measuring)
+        except StopIteration as end:
+            found: ObserverAgreement = end.value
+            return found
+        done += 1
