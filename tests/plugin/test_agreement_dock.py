@@ -367,6 +367,40 @@ def test_the_dsc_follows_the_drawing(dock, viewer, files, qtbot):
     assert np.isnan(dock.live.dsc)
 
 
+def test_a_layer_that_is_taken_away_is_compared_no_more(dock, viewer, files, qtbot):
+    dock.add_files(files[:1])
+    corners = np.array([[100, 200], [100, 900], [500, 900], [500, 200]]) - 0.5
+    layer = viewer.add_shapes([corners * 0.5], shape_type="polygon", name="mine")
+    follow(dock, "mine", "ann")
+    qtbot.waitUntil(lambda: dock.live.counts is not None, timeout=WAIT_MS)
+    viewer.layers.remove(layer)
+    assert dock.live.layer is None
+    assert dock.live_box.dsc.text() == "DSC –"
+
+
+def test_what_the_annotate_dock_draws_is_a_reading_and_followed(
+    dock, viewer, files, qtbot, tmp_path
+):
+    from slideconcord.annotations.editing import Document
+    from slideconcord.annotations.editing import operations as op
+    from slideconcord.plugin.annotating import Editor
+
+    document = Document(tmp_path / "mine.geojson")
+    editor = Editor(dock.session, dock.entry, document)
+    dock.add_files(files[:1])
+    name = editor.layer.name
+    assert [source.reader.label for source in dock.setup.ticked] == [name, "ann"]
+    follow(dock, name, "ann")
+    qtbot.waitUntil(lambda: dock.live.dsc == 0.0, timeout=WAIT_MS)
+    drawn = Annotation(shapely.box(200, 100, 900, 500))
+    assert editor.do(op.add([drawn]))
+    qtbot.waitUntil(lambda: dock.live.dsc == pytest.approx(2 / 3), timeout=WAIT_MS)
+    editor.undo()
+    qtbot.waitUntil(lambda: dock.live.dsc == 0.0, timeout=WAIT_MS)
+    editor.close()
+    assert dock.live.layer is None
+
+
 def follow(dock, drawing, reading):
     box = dock.live_box
     box.drawing.setCurrentIndex(box.drawing.findText(drawing))

@@ -311,6 +311,8 @@ class AgreementDock(Dock):
     def _offer(self, _event: Any = None) -> None:
         """List the readings of this slide."""
         entry, layer = self.entry, self.session.layer_of(self.entry)
+        if self.live.layer is not None and self.live.layer not in self.viewer.layers:
+            self.live.drop()
         if entry is None or layer is None:
             self.setup.offer([])
             self.live_box.offer([], [])

@@ -121,7 +121,8 @@ class LiveScore(QObject):
         super().__init__(parent)
         self._session = session
         self._entry: SlideEntry | None = None
-        self._layer: Layer | None = None
+        self.layer: Layer | None = None
+        """What is drawn on."""
         self._told_by: Any = None
         self.target: Target | None = None
         self.counts: ConfusionCounts | None = None
@@ -145,7 +146,7 @@ class LiveScore(QObject):
     ) -> None:
         """Compare what is drawn on a layer with a reading from now on, all classes or one."""
         self.drop()
-        self._entry, self._layer = entry, layer
+        self._entry, self.layer = entry, layer
         tag = tag_of(layer)
         self._told_by = layer.events.data if tag is None else tag["editor"].changed
         self._told_by.connect(self._soon.ask)
@@ -157,7 +158,7 @@ class LiveScore(QObject):
         """Compare nothing."""
         if self._told_by is not None:
             self._told_by.disconnect(self._soon.ask)
-        self._told_by = self._layer = self.target = self.counts = None
+        self._told_by = self.layer = self.target = self.counts = None
         self._soon.cancel()
         self.task.close()
         self._latest.forget()
@@ -173,16 +174,11 @@ class LiveScore(QObject):
         self._ask()
 
     def _ask(self) -> None:
-        target, layer, entry = self.target, self._layer, self._entry
+        target, layer, entry = self.target, self.layer, self._entry
         slide_layer = self._session.layer_of(entry)
         if target is None or layer is None or entry is None or slide_layer is None:
             return
-        tag = tag_of(layer)
-        drawn = (
-            found_on(layer, slide_layer, entry)
-            if tag is None
-            else Annotations.of(tag["editor"].sheet)
-        )
+        drawn = found_on(layer, slide_layer, entry)
         if isinstance(drawn, Annotations):
             self._latest.ask(partial(target.score, drawn))
 

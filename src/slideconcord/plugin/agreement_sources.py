@@ -14,7 +14,13 @@ from slideconcord.annotations import Annotation, Annotations, read_annotations
 from slideconcord.comparison.observers.readings import Reader
 from slideconcord.errors import MismatchError
 from slideconcord.geometry import Frame
-from slideconcord.plugin.references import Choice, affine_between, from_file, from_layer
+from slideconcord.plugin.references import (
+    Choice,
+    affine_between,
+    from_annotations,
+    from_file,
+    from_layer,
+)
 from slideconcord.plugin.tags import tag_of
 from slideconcord.plugin.writer import class_names, ring_of
 from slideconcord.segmentation.mask import Mask, open_mask
@@ -97,6 +103,8 @@ def _is_reading(layer: Layer, entry: SlideEntry) -> bool:
     tag = tag_of(layer)
     if tag is not None and (tag["id"] != entry.id or tag["kind"] in _ANSWERS):
         return False
+    if tag is not None and tag.get("editor") is not None:
+        return True
     return isinstance(layer, Shapes) or (isinstance(layer, Labels) and not layer.multiscale)
 
 
@@ -109,7 +117,7 @@ def _of_layer(layer: Layer, slide_layer: Layer, entry: SlideEntry) -> Source:
 
 
 def found_on(layer: Layer, slide_layer: Layer, entry: SlideEntry) -> Found:
-    """Return what a layer of shapes or labels marks on a slide, as it is now.
+    """Return what a layer of shapes or labels, or the Annotate dock's, marks on a slide now.
 
     Raises
     ------
@@ -118,6 +126,9 @@ def found_on(layer: Layer, slide_layer: Layer, entry: SlideEntry) -> Found:
     """
     from napari.layers import Shapes
 
+    tag = tag_of(layer)
+    if tag is not None and tag.get("editor") is not None:
+        return Annotations.of(tag["editor"].sheet, _about(entry))
     to_level0 = affine_between(layer, slide_layer)
     if isinstance(layer, Shapes):
         return _shapes(layer, to_level0, entry)
@@ -141,7 +152,11 @@ def _shapes(layer: Layer, to_level0: np.ndarray, entry: SlideEntry) -> Annotatio
             yx = ring @ to_level0[:2, :2].T + to_level0[:2, 2]
             class_name = names[number] if names else None
             found.append(Annotation(Polygon(yx[:, ::-1]), class_name))
-    return Annotations.of(found, {"slide_fingerprint": entry.slide.fingerprint})
+    return Annotations.of(found, _about(entry))
+
+
+def _about(entry: SlideEntry) -> dict[str, str]:
+    return {"slide_fingerprint": entry.slide.fingerprint}
 
 
 def choice_of(source: Source, slide_layer: Layer, entry: SlideEntry) -> Choice:
@@ -158,6 +173,11 @@ def choice_of(source: Source, slide_layer: Layer, entry: SlideEntry) -> Choice:
         raise MismatchError("The mask that is tuned is no reference for itself: choose a reading.")
     if isinstance(source.key, Path):
         return from_file(source.key, entry)
+    tag = tag_of(source.key)
+    if tag is not None and tag.get("editor") is not None:
+        found = found_on(source.key, slide_layer, entry)
+        assert isinstance(found, Annotations)
+        return from_annotations(source.reader.label, found)
     return from_layer(source.key, slide_layer, entry)
 
 

@@ -15,7 +15,7 @@ from slideconcord.plugin.annotate_layers import class_colours, new_picture, pict
 from slideconcord.plugin.live import refresh_live
 from slideconcord.plugin.results import same_selection
 from slideconcord.plugin.sketch import Sketch
-from slideconcord.plugin.tags import tag_of
+from slideconcord.plugin.tags import KEY, tag_of
 
 if TYPE_CHECKING:
     from slideconcord.plugin.session import Session
@@ -52,6 +52,7 @@ class Editor(QObject):
         """The class that is drawn."""
         self.picture = new_picture(document.sheet, entry)
         data, keywords, _ = picture_layer(self.picture, document.sheet, entry)
+        keywords["metadata"][KEY]["editor"] = self  # so that what is drawn can be compared
         with same_selection(session.viewer):
             self.layer = session.viewer.add_labels(data, **keywords)
         self.sketch = Sketch(self)

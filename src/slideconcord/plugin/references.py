@@ -96,7 +96,12 @@ def from_file(path: Path, entry: SlideEntry) -> Choice:
             f"{path.name} was made on another slide: register the slides first, "
             f"or choose an annotation of {entry.name}."
         )
-    return Choice(path.name, lambda probability: _rasterise(annotations, probability))
+    return from_annotations(path.name, annotations)
+
+
+def from_annotations(name: str, annotations: Annotations) -> Choice:
+    """Return annotations of the slide as a reference."""
+    return Choice(name, lambda probability: _rasterise(annotations, probability))
 
 
 def _rasterise(shapes: Annotations | list[Any], probability: ProbabilityMap) -> Steps:
