@@ -240,6 +240,22 @@ def test_classes_are_edited_locked_and_hidden_in_the_table(dock, mouse):
     assert editor.sheet.classes.names[-1] == "Class 5"
     table.selectRow(1)
     assert editor.class_name == "Stroma"
+    table.item(0, LOCK).setCheckState(Qt.CheckState.Unchecked)
+    assert areas(dock)[0][0] == "Cancer"
+    dock.box.actions["set_class"].click()
+    assert areas(dock)[0][0] == "Stroma"
+
+
+@pytest.mark.parametrize("which", ["annotations", "sketch"])
+def test_without_its_layer_a_document_is_closed_whole(window, dock, mouse, qtbot, which):
+    put(dock, box(400, 400, 200))
+    path = dock.editor.document.path
+    window.layers.remove(find_layer(window.layers, dock.entry.id, which))
+    assert "every change is kept" in dock.message.text()
+    assert dock.editor is None
+    assert [a.class_name for a in read_annotations(path)] == ["Tumor"]
+    dock.close_down()
+    assert len(open_dock(window, qtbot).editor.sheet) == 1
 
 
 def test_keys_choose_classes_undo_and_delete(dock, mouse):

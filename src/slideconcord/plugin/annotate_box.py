@@ -27,6 +27,7 @@ TOOLS = {
     "split": ("Split", "Draw a line across; a double click ends and cuts"),
 }
 ACTIONS = {
+    "set_class": ("Set class", "Give what is chosen the class that is chosen in the list"),
     "merge": ("Merge", "Join the chosen areas into the one chosen first"),
     "subtract": ("Subtract", "Take the others out of the area chosen first; the others stay"),
     "fill_holes": ("Fill holes", "Fill the holes of the chosen areas"),

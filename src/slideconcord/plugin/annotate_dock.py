@@ -33,6 +33,7 @@ from slideconcord.plugin.settings import results_folder
 from slideconcord.plugin.workspace import SlideEntry
 
 NO_SLIDE = "Open a slide first."
+GONE = "The layer is gone; every change is kept. Close this dock and open it again to go on."
 ANY_FORMAT = "Annotations ({})".format(
     " ".join(f"*{suffix}" for known in FORMATS.values() for suffix in known.suffixes)
 )
@@ -69,6 +70,7 @@ class AnnotateDock(Dock):
         self._lay_out()
         self._connect()
         self.session.workspace.entries.events.removed.connect(self._on_removed)
+        self.viewer.layers.events.removed.connect(self._on_layer_removed)
         self.follow()
 
     def show_entry(self, entry: SlideEntry | None) -> None:
@@ -85,6 +87,7 @@ class AnnotateDock(Dock):
 
     def let_go(self) -> None:
         self.session.workspace.entries.events.removed.disconnect(self._on_removed)
+        self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
         self._stop()
         self._lay_down()
         for editor in self._editors.values():
@@ -226,9 +229,18 @@ class AnnotateDock(Dock):
         self.tools = self.editor = None
 
     def _on_removed(self, _index: int, entry: SlideEntry) -> None:
-        editor = self._editors.pop(entry.id, None)
-        if editor is None:
-            return
+        if entry.id in self._editors:
+            self._drop(self._editors[entry.id])
+
+    def _on_layer_removed(self, event: Any) -> None:
+        """End what cannot go on without its layer."""
+        for editor in list(self._editors.values()):
+            if event.value in (editor.layer, editor.sketch.layer):
+                self._drop(editor)
+                self._say(GONE)
+
+    def _drop(self, editor: Editor) -> None:
+        del self._editors[editor.entry.id]
         if editor is self.editor:
             self._lay_down()
         editor.close()
@@ -250,6 +262,7 @@ class AnnotateDock(Dock):
             "undo": editor.undo,
             "redo": editor.redo,
             "delete": editor.delete_chosen,
+            "set_class": editor.set_class,
             "vertices": tools.pull_vertices,
             "merge": lambda: editor.do(lambda sheet: op.merge(sheet, ids)),
             "subtract": lambda: editor.do(lambda sheet: op.subtract(sheet, ids)),
@@ -258,9 +271,9 @@ class AnnotateDock(Dock):
         }
         doings[action]()
 
-    def _take_class(self, name: str) -> None:
+    def _draw_class(self, name: str) -> None:
         if self.editor is not None:
-            self.editor.take_class(name)
+            self.editor.draw_class(name)
 
     def _set_radius(self, radius_um: float) -> None:
         if self.tools is not None:
@@ -346,7 +359,7 @@ class AnnotateDock(Dock):
         box.tool_wanted.connect(self._use)
         box.action_wanted.connect(self._act)
         box.radius.valueChanged.connect(self._set_radius)
-        table.chosen.connect(self._take_class)
+        table.chosen.connect(self._draw_class)
         table.edited.connect(
             lambda name, new: self._with_classes(lambda s: op.replace_class(s, name, new()))
         )

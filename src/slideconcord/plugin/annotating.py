@@ -153,12 +153,20 @@ class Editor(QObject):
         elif key is not None:
             self.choose([*self.selection, key])
 
+    def draw_class(self, name: str) -> None:
+        """Draw another class from now on."""
+        self.class_name = name
+        self.changed.emit()
+
+    def set_class(self) -> None:
+        """Give what is chosen the class that is drawn."""
+        if self.selection:
+            self.do(lambda sheet: op.set_class(sheet, self.selection, self.class_name))
+
     def take_class(self, name: str) -> None:
         """Draw another class from now on, and give it to what is chosen."""
-        self.class_name = name
-        if self.selection:
-            self.do(lambda sheet: op.set_class(sheet, self.selection, name))
-        self.changed.emit()
+        self.draw_class(name)
+        self.set_class()
 
     def template(self, geometry: Any, at: tuple[float, float] | None = None) -> Annotation:
         """Return what a stroke that begins at a point adds to: what lies there, or a new one."""
