@@ -16,7 +16,7 @@ from segmentation.predict_helpers import spec_for
 from slideconcord.errors import ModelError, ParameterError
 from slideconcord.geometry import Box, Mpp
 from slideconcord.segmentation.blend import Blend
-from slideconcord.segmentation.context import Context, padded_side
+from slideconcord.segmentation.context import Context, padded_shape
 from slideconcord.segmentation.model import Model
 from slideconcord.segmentation.plan import plan_run
 from slideconcord.segmentation.predict import PredictOptions, predict
@@ -106,7 +106,7 @@ def test_a_spot_meets_itself_in_tile_and_context(
     reader = TileReader(plan_run(slide, Model.from_function(spec, sees_both), PredictOptions()))
     fine, wide = reader.read_box(Box(*tile, *shape))
     for axis, side in enumerate(shape):
-        extra = padded_side(side, multiple) - side
+        extra = padded_shape(shape, multiple)[axis] - side
         middle = (side + extra) / 2 - extra // 2  # of the padded picture
         place, seen = (centroid(picture)[axis] - middle for picture in (fine, wide))
         level0 = (tile[axis] + place + middle) * step

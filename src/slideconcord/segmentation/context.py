@@ -8,15 +8,18 @@ one is the centre of the other, to the half pixel. A tile with its context is on
 from __future__ import annotations
 
 from math import ceil, floor
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from slideconcord.geometry import Box
+from slideconcord.geometry import Box, Frame, Mpp
 from slideconcord.slides.resample import area_taps, resample
+
+if TYPE_CHECKING:
+    from slideconcord.slides import Slide
 
 Rgb = NDArray[np.uint8]
 
@@ -43,6 +46,29 @@ class Context:
         centre = side / 2 + (whole - side) % 2 / 2
         return centre * (1 - self.downsample)
 
+    def frame(self, frame: Frame, box: Box, whole: tuple[int, int]) -> Frame:
+        """Return where the context of a tile lies on the slide.
+
+        Parameters
+        ----------
+        frame
+            Where the pixels of the tile's grid lie.
+        box
+            The tile, in pixels of that grid.
+        whole
+            What the tile will be padded to, as in `first`.
+        """
+        y, x = (
+            start + self.first(side, padded)
+            for start, side, padded in zip((box.y, box.x), box.shape, whole, strict=True)
+        )
+        return Frame(
+            frame.origin_y + y * frame.step_y,
+            frame.origin_x + x * frame.step_x,
+            frame.step_y * self.downsample,
+            frame.step_x * self.downsample,
+        )
+
     def around(self, image: Rgb, box: Box, whole: tuple[int, int]) -> Rgb:
         """Return the context (y, x, 3) of the part ``box`` of an image; beyond it is white.
 
@@ -55,10 +81,8 @@ class Context:
         whole
             What the tile will be padded to, as in `first`.
         """
-        places = [
-            (start + self.first(side, padded), side)
-            for start, side, padded in zip((box.y, box.x), box.shape, whole, strict=True)
-        ]
+        frame = self.frame(Frame(0.0, 0.0, 1.0, 1.0), box, whole)
+        places = list(zip((frame.origin_y, frame.origin_x), box.shape, strict=True))
         out = np.full((*box.shape, 3), WHITE, np.uint8)
         step = self.downsample
         kept = [
@@ -77,7 +101,36 @@ class Context:
         out[slice(*kept[0]), slice(*kept[1])] = resample(part, rows, columns)
         return out
 
+    def labels_around(
+        self, labels: Rgb, box: Box, whole: tuple[int, int], outside: int
+    ) -> NDArray[np.uint8]:
+        """Return what is at the centres of the context's pixels in a mask (y, x) uint8.
 
-def padded_side(side: int, multiple: int) -> int:
-    """Return what a side is padded to: the next multiple."""
-    return -(-side // multiple) * multiple
+        Parameters as of `around`; ``outside`` is what lies beyond the mask.
+        """
+        frame = self.frame(Frame(0.0, 0.0, 1.0, 1.0), box, whole)
+        picked = np.full(box.shape, outside, np.uint8)
+        places = [
+            np.floor(first + (np.arange(side) + 0.5) * self.downsample).astype(int)
+            for first, side in zip((frame.origin_y, frame.origin_x), box.shape, strict=True)
+        ]
+        rows, columns = (
+            (place >= 0) & (place < side) for place, side in zip(places, labels.shape, strict=True)
+        )
+        picked[np.ix_(rows, columns)] = labels[np.ix_(places[0][rows], places[1][columns])]
+        return picked
+
+
+def padded_shape(shape: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """Return what height and width are padded to: the next multiple."""
+    height, width = (-(-side // multiple) * multiple for side in shape)
+    return height, width
+
+
+def read_context(slide: Slide, frame: Frame, shape: tuple[int, int]) -> Rgb:
+    """Return the context (y, x, 3) uint8 that lies at `Context.frame` of a slide.
+
+    Beyond the slide is its background, and what is damaged is background and marked.
+    """
+    mpp = Mpp(frame.step_y * slide.mpp.y, frame.step_x * slide.mpp.x)
+    return slide.read_area(frame.origin_y, frame.origin_x, mpp, shape, on_damage="mark")

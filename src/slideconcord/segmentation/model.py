@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from slideconcord.errors import ModelError, ParameterError
 from slideconcord.geometry import Box
-from slideconcord.segmentation.context import LEVELS, padded_side
+from slideconcord.segmentation.context import LEVELS, padded_shape
 from slideconcord.segmentation.model_files import (
     find_models,
     import_checkpoint,
@@ -204,10 +204,7 @@ class Model:
         if context is None or whole:
             return tiles
         box = Box(0, 0, *tiles.shape[1:3])
-        padded = (
-            padded_side(box.height, self.spec.input_multiple),
-            padded_side(box.width, self.spec.input_multiple),
-        )
+        padded = padded_shape(box.shape, self.spec.input_multiple)
         return np.stack([np.stack([tile, context.around(tile, box, padded)]) for tile in tiles])
 
     def _checked(self, scores: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from slideconcord.geometry import Box
 from slideconcord.segmentation.compose import Composer
-from slideconcord.segmentation.context import LEVELS
 from slideconcord.segmentation.memory import Trimmer
 from slideconcord.segmentation.model import Model
 from slideconcord.segmentation.options import PredictOptions
@@ -190,7 +189,7 @@ def _start(reader: TileReader, composer: Composer, run: Run, focus: Focus) -> Pi
 def _sizes(plan: Plan) -> tuple[int, int, int]:
     """Return (tiles in a batch, tiles read ahead, reader threads)."""
     height, width = plan.grid.tile_shape
-    height *= 1 if plan.model.spec.context is None else LEVELS
+    height *= plan.model.spec.levels
     kind = plan.model.device.split(":")[0]
     batch = plan.options.batch or max(_BATCH_PX.get(kind, 0) // (height * width), 1)
     # Each decodes with the help of the slide's own threads.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from slideconcord.geometry import Box, Mpp
-from slideconcord.segmentation.context import Context, padded_side
+from slideconcord.geometry import Box, Frame
+from slideconcord.segmentation.context import padded_shape, read_context
 from slideconcord.segmentation.plan import Plan
 from slideconcord.segmentation.tile_jpeg import through_jpeg
 from slideconcord.segmentation.tiles import TileQueue
@@ -62,16 +62,11 @@ class TileReader:
         plan, context = self.plan, self.plan.model.spec.context
         place = box.shift(plan.box_px.y, plan.box_px.x)
         tile = self._slide.read_grid(plan.mpp, place, on_damage="mark")
-        return tile if context is None else np.stack([tile, self._around(place, context)])
-
-    def _around(self, place: Box, context: Context) -> NDArray[np.uint8]:
-        """Return the context of a box of the slide's grid; beyond the slide is its background."""
-        plan, multiple = self.plan, self.plan.model.spec.input_multiple
-        step_y, step_x = self._slide.grid_step(plan.mpp)
-        y = place.y + context.first(place.height, padded_side(place.height, multiple))
-        x = place.x + context.first(place.width, padded_side(place.width, multiple))
-        coarse = Mpp(*(side * context.downsample for side in plan.mpp))
-        return self._slide.read_area(y * step_y, x * step_x, coarse, place.shape, on_damage="mark")
+        if context is None:
+            return tile
+        whole = padded_shape(box.shape, plan.model.spec.input_multiple)
+        where = context.frame(Frame(0.0, 0.0, *self._slide.grid_step(plan.mpp)), place, whole)
+        return np.stack([tile, read_context(self._slide, where, box.shape)])
 
     def close(self) -> None:
         self._early.clear()

@@ -19,7 +19,7 @@ from pydantic import (
 from slideconcord.errors import ModelError
 from slideconcord.geometry import LARGEST_MPP, SMALLEST_MPP
 from slideconcord.provenance import fingerprint_json
-from slideconcord.segmentation.context import Context
+from slideconcord.segmentation.context import LEVELS, Context
 
 SPEC_FILE, WEIGHTS_FILE = "model.json", "weights.safetensors"
 
@@ -102,6 +102,11 @@ class ModelSpec(BaseModel):
     @property
     def target_class(self) -> str:
         return self.target or self.classes[-1]
+
+    @property
+    def levels(self) -> int:
+        """How many pictures of a place the network sees: the tile, and its context if any."""
+        return 1 if self.context is None else LEVELS
 
     @property
     def hash(self) -> str:

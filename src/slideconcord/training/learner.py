@@ -21,11 +21,13 @@ class Batch:
     """Tiles on the device, as read."""
 
     images: Tensor
-    """(tile, 3, y, x) uint8."""
+    """(tile, 3, y, x) uint8; with context (tile, 6, y, x): RGB of the tile, then of its context."""
     masks: Tensor
-    """(tile, y, x) int64."""
+    """(tile, y, x) int64; with context (tile, 2, y, x)."""
     draws: Draws
     """The randomness that belongs to these tiles."""
+    downsample: int | None = None
+    """How many times wider the context's pixels are; None where tiles have none."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Learner:
     augment: Augment
     losses: Mapping[str, Loss]
     mean: Tensor
-    """(3, 1, 1), grey levels 0 to 255."""
+    """(3, 1, 1), grey levels 0 to 255; (6, 1, 1) where tiles have a context."""
     std: Tensor
 
     def logits(self, images: Tensor) -> Tensor:

@@ -86,8 +86,10 @@ class Learning:
         network, self._stepping = fabric.setup(self.module, self.optimiser)
         decay = recipe.train.average
         self._averaged = running_mean(self.module, decay) if decay else None
+        context = recipe.data.context
+        self._downsample = None if context is None else context.downsample
         mean, std = (
-            255 * torch.tensor(value, device=fabric.device)[:, None, None]
+            255 * torch.tensor(value * spec.levels, device=fabric.device)[:, None, None]
             for value in (prepared.mean, prepared.std)
         )
         self.learner = Learner(network, prepared.augment, recipe.losses, mean, std)
@@ -222,7 +224,8 @@ class Learning:
     def _terms(self, part: ReadBatch) -> Terms:
         device = self.fabric.device
         draws = Draws(self._recipe.seed, part.places, device)
-        moved = Batch(part.images.to(device), part.masks.to(device), draws)
+        images, masks = part.images.to(device), part.masks.to(device)
+        moved = Batch(images, masks, draws, self._downsample)
         return self._objective.terms(self.learner, moved)
 
     def _checked(self, batch: int) -> Tensor:
@@ -235,7 +238,7 @@ class Learning:
             for tiles in self._loader.checking(batch):
                 images = tiles.images.to(self.fabric.device).float()
                 logits = learner.logits(images).float()
-                sums += summed(tile_counts(logits, tiles.masks.to(self.fabric.device))).cpu()
+                sums += summed(tile_counts(logits, tiles.truth.to(self.fabric.device))).cpu()
         return sums if self.fabric.device.type == "cpu" else sums.to(self.fabric.device)
 
     def _share_memory(self, error: RuntimeError, tiles: int) -> None:

@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from slideconcord.training.class_weights import WeightedCrossEntropy, WeightedDice
 from slideconcord.training.data.tile import IGNORE
 
 Weight = Annotated[float, Field(gt=0)]
@@ -140,6 +141,8 @@ LOSSES: MappingProxyType[str, type[Loss]] = MappingProxyType(
         "cross_entropy": CrossEntropy,
         "soft_iou": SoftIou,
         "mcc": Mcc,
+        "weighted_cross_entropy": WeightedCrossEntropy,
+        "weighted_dice": WeightedDice,
     }
 )
 

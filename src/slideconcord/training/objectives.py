@@ -12,6 +12,7 @@ from types import MappingProxyType
 from torch import Tensor
 
 from slideconcord.training.learner import Batch, Learner, MakesObjective
+from slideconcord.training.multi_level import MultiLevel
 from slideconcord.training.separation import StainSeparation
 from slideconcord.training.simcons import SimCons
 
@@ -30,5 +31,10 @@ class Supervised:
 
 
 OBJECTIVES: MappingProxyType[str, type[MakesObjective]] = MappingProxyType(
-    {"supervised": Supervised, "simcons": SimCons, "stain-separation": StainSeparation}
+    {
+        "supervised": Supervised,
+        "simcons": SimCons,
+        "stain-separation": StainSeparation,
+        "multi-level": MultiLevel,
+    }
 )

@@ -12,8 +12,9 @@ from pydantic import Field
 
 from slideconcord.errors import ParameterError
 from slideconcord.provenance import fingerprint_json
+from slideconcord.segmentation.context import Context
 from slideconcord.segmentation.model_files import model_folder
-from slideconcord.segmentation.networks import NETWORKS
+from slideconcord.segmentation.networks import NETWORKS, SEES_CONTEXT
 from slideconcord.segmentation.spec import read_spec
 from slideconcord.training.augment.chain import Augment, make_augment
 from slideconcord.training.data.balance import BALANCES, Balance
@@ -24,6 +25,7 @@ from slideconcord.training.data.tile_labels import TileLabels
 from slideconcord.training.initialise import INITIALISATIONS
 from slideconcord.training.learner import MakesObjective
 from slideconcord.training.losses import LOSSES, Loss
+from slideconcord.training.multi_level import MultiLevel
 from slideconcord.training.objectives import OBJECTIVES
 from slideconcord.training.optimisers import OPTIMISERS, SCHEDULES, MakesOptimiser, Schedule
 from slideconcord.training.settings import make_part, read_settings, unknown
@@ -67,10 +69,12 @@ class DataSettings:
     """Tiles without the target class, and with at least this share of the first, are left out."""
     balance: Part = "none"
     """A name in BALANCES."""
+    context: Context | None = None
+    """The wider picture that goes with each tile, for networks that see one."""
 
     @property
     def grid(self) -> Grid:
-        return Grid(self.mpp, self.tile_px, self.overlap_px)
+        return Grid(self.mpp, self.tile_px, self.overlap_px, self.context)
 
 
 @dataclass(frozen=True)
@@ -243,6 +247,25 @@ class Recipe:
         for name in ("labels", "source", "balance", "losses", "optimiser_settings", "rates",
                      "objective_settings"):  # fmt: skip
             getattr(self, name)
+        self._check_levels()
+
+    def _check_levels(self) -> None:
+        """Refuse data, network and objective that differ in whether there is a context."""
+        has = {
+            "data.context": self.data.context is not None,
+            f"network.architecture {self.network.architecture}": self.network.architecture
+            in SEES_CONTEXT,
+            "objective multi_level": isinstance(self.objective_settings, MultiLevel),
+        }
+        if len(set(has.values())) > 1:
+            with_, without = (
+                [name for name, yes in has.items() if yes is is_] for is_ in (True, False)
+            )
+            raise ParameterError(
+                f"{' and '.join(with_)} see two levels, {' and '.join(without)} one: give "
+                "data.context, a network such as multi-level-unet and the objective multi_level "
+                "together, or none of them."
+            )
 
 
 def list_recipes() -> dict[str, Path]:

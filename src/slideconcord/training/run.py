@@ -275,6 +275,7 @@ def _spec(recipe: Recipe, prepared: Prepared) -> ModelSpec:
             "std": prepared.std,
             "input_multiple": about.input_multiple,
             "pad_value": about.pad_value,
+            "context": recipe.data.context,
             "classes": prepared.source.classes,
             "activation": "softmax",
             "low": about.low,

@@ -58,6 +58,19 @@ class Warp:
         places = base_grid(len(field), self.size, field.device) + field
         return Warp(self.matrix, self.size, field + _sampled(self.field, places))
 
+    def around(self, downsample: int) -> Warp:
+        """Return the warp of the context of the tile that comes out, about the same centre.
+
+        Images are then tiles' contexts, whose pixels are ``downsample`` times as wide. Where the
+        tile is bent, what is beyond it moves as its edge does.
+        """
+        matrix = self.matrix.clone()
+        matrix[:, :, 2] /= downsample
+        if self.field is None:
+            return Warp(matrix, self.size)
+        places = base_grid(len(self.field), self.size, self.field.device) * downsample
+        return Warp(matrix, self.size, _sampled(self.field, places) / downsample)
+
     def images(self, images: Tensor) -> Tensor:
         """Return images (tile, channel, y, x) float, interpolated between four pixels."""
         return self._sampled(images, "bilinear")

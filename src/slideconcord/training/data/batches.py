@@ -33,12 +33,17 @@ class ReadBatch:
     """A batch as read, in the memory of the processor."""
 
     images: Tensor
-    """(tile, 3, y, x) uint8."""
+    """(tile, 3, y, x) uint8; with context (tile, 6, y, x)."""
     masks: Tensor
-    """(tile, y, x) int64."""
+    """(tile, y, x) int64; with context (tile, 2, y, x)."""
     places: tuple[int, ...]
     """Where each tile stands in the endless order; names its randomness."""
     names: tuple[str, ...]
+
+    @property
+    def truth(self) -> Tensor:
+        """The masks (tile, y, x) of the tiles themselves."""
+        return self.masks if self.masks.ndim == 3 else self.masks[:, 0]
 
     def parts(self, count: int) -> Iterator[ReadBatch]:
         """Cut the batch into ``count`` parts of about one size."""
@@ -117,12 +122,15 @@ class Loader:
     def _stacked(self, batch: Places, tiles: Sequence[tuple[Rgb, Mask]]) -> ReadBatch:
         names = tuple(self._data.source.records[index].name for _, index in batch)
         for name, (rgb, mask) in zip(names, tiles, strict=True):
-            if rgb.shape[:2] != mask.shape or max(mask.shape) != self._side:
+            if rgb.shape[:-1] != mask.shape or max(mask.shape) != self._side:
                 raise TrainingError(
-                    f"The tile {name} is {rgb.shape[0]} x {rgb.shape[1]} px, its mask "
-                    f"{mask.shape[0]} x {mask.shape[1]}, where {self._side} x {self._side} belong.",
+                    f"The tile {name} is {rgb.shape[-3]} x {rgb.shape[-2]} px, its mask "
+                    f"{mask.shape[-2]} x {mask.shape[-1]}, where {self._side} x {self._side} "
+                    "belong.",
                     [name],
                 )
-        images = torch.from_numpy(np.stack([rgb for rgb, _ in tiles])).permute(0, 3, 1, 2)
+        # A context's channels come after those of its tile.
+        stacked = torch.from_numpy(np.stack([rgb for rgb, _ in tiles]))
+        images = stacked.movedim(-1, -3).flatten(1, -3)
         masks = torch.from_numpy(np.stack([mask for _, mask in tiles])).long()
         return ReadBatch(images, masks, tuple(place for place, _ in batch), names)

@@ -52,6 +52,7 @@ class FolderData:
         TrainingError, ParameterError
             When files are missing, sizes differ, or a mask holds a value without a class.
         """
+        grid.refuse_context("pictures in a folder")
         if not self.path:
             raise ParameterError("data.source: give the folder of the data (--data FOLDER).")
         factor = grid.mpp / (self.picture_mpp or grid.mpp)

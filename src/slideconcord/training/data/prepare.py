@@ -108,12 +108,17 @@ def prepare(recipe: Recipe, readers: int = 4, source: TileSource | None = None) 
 
 def _training_tiles(recipe: Recipe, source: TileSource, train: Sequence[int]) -> TrainingTiles:
     return TrainingTiles(
-        lambda k: source.read(train[k])[0],
+        lambda k: _tile(source.read(train[k])[0]),
         len(train),
         fingerprint_json({"data": source.fingerprint, "train": list(train)}),
         recipe.augmentation.side_px(recipe.data.tile_px),
         recipe.data.grid,
     )
+
+
+def _tile(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the tile alone, without its context."""
+    return rgb if rgb.ndim == 3 else rgb[0]
 
 
 def tiles_of(recipe: Recipe, source: TileSource, split: str, scanner: str = "") -> list[int]:
@@ -230,8 +235,9 @@ def padded(
     rgb: NDArray[np.uint8], mask: NDArray[np.uint8], side: int, outside: int = 0
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return both padded evenly to a square: the image with 0, the mask with ``outside``."""
-    y, x = side - rgb.shape[0], side - rgb.shape[1]
+    y, x = side - mask.shape[-2], side - mask.shape[-1]
     if not (y or x):
         return rgb, mask
-    around = ((y // 2, y - y // 2), (x // 2, x - x // 2))
+    levels = ((0, 0),) * (mask.ndim - 2)
+    around = (*levels, (y // 2, y - y // 2), (x // 2, x - x // 2))
     return np.pad(rgb, (*around, (0, 0))), np.pad(mask, around, constant_values=outside)

@@ -24,13 +24,14 @@ from slideconcord.annotations.raster import Rasteriser
 from slideconcord.errors import ParameterError, TrainingError
 from slideconcord.geometry import Box, Frame, Mpp
 from slideconcord.provenance import fingerprint_json
+from slideconcord.segmentation.context import read_context
 from slideconcord.segmentation.tiles import TileGrid
 from slideconcord.segmentation.tissue import find_tissue
 from slideconcord.segmentation.tissue_pixels import PAPER_TISSUE
 from slideconcord.slides import Slide, open_slide
 from slideconcord.training.data.index import read_index
 from slideconcord.training.data.labels import BACKGROUND, TISSUE, Labels
-from slideconcord.training.data.tile import Grid, Mask, Rgb, TileRecord, shares_of
+from slideconcord.training.data.tile import IGNORE, Grid, Mask, Rgb, TileRecord, shares_of
 
 _OPTIONAL = ("slide", "scanner", "group", "split", "mpp")
 _SAME_MPP = 0.05
@@ -140,8 +141,15 @@ class SlideTiles:
     def read(self, index: int) -> tuple[Rgb, Mask]:
         number, tile = self._tiles[index]
         scan = self._scans[number]
-        box = scan.grid.box(tile)
-        return self._slide(number).read_grid(scan.mpp, box), self._mask(scan, box, scan.frame)
+        box, slide = scan.grid.box(tile), self._slide(number)
+        rgb, mask = slide.read_grid(scan.mpp, box), self._mask(scan, box, scan.frame)
+        context = self._grid.context
+        if context is None:
+            return rgb, mask
+        frame = context.frame(scan.frame, box, (self._grid.tile_px,) * 2)
+        around = self._mask(scan, Box(0, 0, *box.shape), frame)
+        around[~_on_slide(slide.shape, frame, box.shape)] = IGNORE
+        return np.stack([rgb, read_context(slide, frame, box.shape)]), np.stack([mask, around])
 
     def _slide(self, number: int) -> Slide:
         """Return an open slide; the longest unused is let go of when there are many."""
@@ -225,6 +233,19 @@ class SlideTiles:
                 row["split"],
                 shares,
             )
+
+
+def _on_slide(slide: tuple[int, int], frame: Frame, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return for each pixel of a frame whether its centre lies on the slide."""
+    rows, columns = (
+        (place >= 0) & (place < side)
+        for place, side in (
+            (frame.origin_y + (np.arange(shape[0]) + 0.5) * frame.step_y, slide[0]),
+            (frame.origin_x + (np.arange(shape[1]) + 0.5) * frame.step_x, slide[1]),
+        )
+    )
+    inside: NDArray[np.bool_] = rows[:, None] & columns
+    return inside
 
 
 def _tile_mpp(slide: Slide, wanted: float) -> Mpp:

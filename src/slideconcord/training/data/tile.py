@@ -8,6 +8,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from slideconcord.errors import ParameterError
+from slideconcord.segmentation.context import Context
+
 Rgb = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 
@@ -25,6 +28,16 @@ class Grid:
     """Side of a tile, and of what a smaller one is padded to."""
     overlap_px: int = 0
     """Least overlap of neighbours."""
+    context: Context | None = None
+    """The wider picture that is read with each tile."""
+
+    def refuse_context(self, what: str) -> None:
+        """Refuse a context, for data that show nothing beyond their tiles."""
+        if self.context is not None:
+            raise ParameterError(
+                f"data.context: {what} show nothing beyond their tiles. Take slides or virtual "
+                "data, or a network without context."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,10 @@ class TileSource(Protocol):
         ...
 
     def read(self, index: int) -> tuple[Rgb, Mask]:
-        """Return image (y, x, 3) uint8 and mask (y, x) uint8: class numbers, or `IGNORE`."""
+        """Return image (y, x, 3) uint8 and mask (y, x) uint8: class numbers, or `IGNORE`.
+
+        With context (level, y, x, 3) and (level, y, x): the tile, its context.
+        """
         ...
 
 

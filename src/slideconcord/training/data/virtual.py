@@ -20,7 +20,7 @@ from slideconcord.samples.scanner import VirtualScanner
 from slideconcord.samples.tissue import CLASS_NAMES, VirtualTissue
 from slideconcord.segmentation.tiles import TileGrid
 from slideconcord.training.data.labels import Labels
-from slideconcord.training.data.tile import Grid, Mask, Rgb, TileRecord, shares_of
+from slideconcord.training.data.tile import IGNORE, Grid, Mask, Rgb, TileRecord, shares_of
 from slideconcord.training.settings import unknown
 
 _KNOWN = SCANNERS | FIVE_SCANNERS
@@ -59,6 +59,7 @@ class VirtualTiles:
         self._data, self._grid, self._labels = data, grid, labels
         self._places = tuple(self._cut())
         self._kept: dict[int, tuple[Rgb, Mask]] = {}
+        self._scans: dict[tuple[int, str], tuple[Rgb, Mask]] = {}
         self._lock = Lock()
 
     @property
@@ -78,11 +79,32 @@ class VirtualTiles:
         with self._lock:
             kept = self._kept.get(index)
         if kept is None:
-            place = self._places[index]
-            kept = place.scanner.view(place.tissue, place.box), self._mask(place)
+            kept = self._seen(self._places[index])
             with self._lock:
                 self._kept[index] = kept
         return kept
+
+    def _seen(self, place: _Place) -> tuple[Rgb, Mask]:
+        context = self._grid.context
+        if context is None:
+            return place.scanner.view(place.tissue, place.box), self._mask(place)
+        rgb, mask = self._scan(place)
+        whole, part = (self._grid.tile_px,) * 2, place.box.slices
+        around = context.around(rgb, place.box, whole)
+        # The tissue itself goes on, but no scan of it does: beyond it nothing is learnt.
+        truth = context.labels_around(mask, place.box, whole, IGNORE)
+        return np.stack([rgb[part], around]), np.stack([mask[part], truth])
+
+    def _scan(self, place: _Place) -> tuple[Rgb, Mask]:
+        """Return a whole scan, which stays in memory: what is around a tile is part of it."""
+        key = place.tissue.seed, place.scanner.name
+        with self._lock:
+            scan = self._scans.get(key)
+            if scan is None:
+                box = Box(0, 0, *place.scanner.shape(place.tissue))
+                scan = place.scanner.view(place.tissue, box), self._mask(replace(place, box=box))
+                self._scans[key] = scan
+        return scan
 
     def _cut(self) -> Iterator[_Place]:
         data, grid = self._data, self._grid
