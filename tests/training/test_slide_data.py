@@ -14,6 +14,7 @@ import slideconcord as sc
 from slideconcord.errors import AnnotationError, ParameterError, SlideError, TrainingError
 from slideconcord.geometry import Box
 from slideconcord.samples.cases import shipped_files
+from slideconcord.segmentation.context import Context
 from slideconcord.segmentation.tissue import find_tissue
 from slideconcord.training.data.labels import Labels
 from slideconcord.training.data.prepare import prepare
@@ -91,6 +92,44 @@ def test_pixels_are_those_of_the_slide_and_masks_those_of_the_annotations(source
         held = tissue.array[glass_y[:, None], glass_x]
         np.testing.assert_array_equal(mask == 0, ~held)
         assert ((mask == 2) != (inside & held)).mean() < 1e-3  # pixels on an outline
+
+
+def test_a_tiles_context_is_the_slide_around_it(source, folder):
+    path = str(manifest(folder, rows(folder)))
+    wide = SlideData(path).open(replace(GRID, context=Context(4)), Labels(CLASSES))
+    assert wide.records == source.records
+    assert wide.fingerprint != source.fingerprint
+    index = len(wide.records) // 4  # in the middle of the first scan
+    (rgb, mask), (alone, own) = wide.read(index), source.read(index)
+    np.testing.assert_array_equal(rgb[0], alone)
+    np.testing.assert_array_equal(mask[0], own)
+    name, place = wide.records[index].name.split("@")
+    y, x = map(int, place.split(","))
+    height, width = own.shape
+    with sc.open_slide(folder / name) as slide:
+        step = 1.0 / slide.mpp.y
+        first = [start - 1.5 * side for start, side in zip((y, x), own.shape, strict=True)]
+        around = slide.read_area(first[0] * step, first[1] * step, 4.0, own.shape)
+        inside = [
+            (start + (np.arange(side) + 0.5) * 4 >= 0)
+            & (start + (np.arange(side) + 0.5) * 4 < extent / step)
+            for start, side, extent in zip(first, own.shape, slide.shape, strict=True)
+        ]
+    np.testing.assert_array_equal(rgb[1], around)
+    np.testing.assert_array_equal(mask[1] == IGNORE, ~(inside[0][:, None] & inside[1]))
+    middle = mask[1][height * 3 // 8 : height * 5 // 8, width * 3 // 8 : width * 5 // 8]
+    assert (middle != own[2::4, 2::4]).mean() < 0.02  # half a pixel beside these on outlines
+
+
+def test_what_nobody_annotated_is_not_learnt_from(folder):
+    first, second = rows(folder)
+    lines = [first, ",".join([second.split(",")[0], "", *second.split(",")[2:]])]
+    source = SlideData(str(manifest(folder, lines, name="half.csv"))).open(GRID, Labels(CLASSES))
+    for index, record in enumerate(source.records):
+        annotated = record.scanner.endswith("virtual-A")
+        assert bool(sum(record.shares)) == annotated
+        if index % 5 == 0:
+            assert ((source.read(index)[1] == IGNORE).all()) != annotated
 
 
 def test_shares_tell_which_tiles_hold_tumour(source):

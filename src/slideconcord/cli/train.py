@@ -108,7 +108,8 @@ def _tell_check(step: TrainStep) -> None:
         for name, value in scores.dice.items()
     )
     best = ", the best so far" if step.is_best else ""
-    show.text(f"step {step.step} of {step.steps}: loss {step.loss:.4f}, Dice {dice}{best}")
+    where = f"{step.phase}: " if step.phase else ""
+    show.text(f"{where}step {step.step} of {step.steps}: loss {step.loss:.4f}, Dice {dice}{best}")
 
 
 def _tell(out: Path, *, json: bool) -> None:

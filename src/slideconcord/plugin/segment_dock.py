@@ -284,7 +284,8 @@ def describe_model(name_or_folder: str) -> str:
     except ModelError as error:
         return str(error)
     classes = ", ".join(spec.classes)
-    return f"{spec.description}\n{spec.mpp:g} µm/px · {classes} · {spec.licence}"
+    wide = "" if spec.context is None else f" · sees {spec.context.downsample} × as far around"
+    return f"{spec.description}\n{spec.mpp:g} µm/px{wide} · {classes} · {spec.licence}"
 
 
 def tile_note(name_or_folder: str, tile_px: int) -> str:

@@ -112,8 +112,32 @@ class Constant:
         return self.peak
 
 
+@dataclass(frozen=True)
+class FallingCycles:
+    """In each of some equal cycles fall in stairs; each cycle begins lower than the one before.
+
+    "A stepwise cyclic learning rate starting from 0.001 with a decreased jump at each cycle" is all
+    that the multi-level paper says of it; the numbers are ours.
+    """
+
+    peak: Positive = 1e-3
+    cycles: Annotated[int, Field(ge=1)] = 4
+    stairs: Annotated[int, Field(ge=1)] = 4
+    """Step lengths of a cycle."""
+    jump: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Where a cycle begins, as a share of where the one before began."""
+    lowest: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Where a cycle ends, as a share of where it began."""
+
+    def rate(self, step: int, steps: int) -> float:
+        place = min(step / max(steps, 1), 1 - 1e-9) * self.cycles
+        cycle, within = divmod(place, 1)
+        stair = int(within * self.stairs) / max(self.stairs - 1, 1)
+        return self.peak * self.jump**cycle * (1 - stair * (1 - self.lowest))
+
+
 SCHEDULES: MappingProxyType[str, type[Schedule]] = MappingProxyType(
-    {"warm_up_cosine": WarmUpCosine, "constant": Constant}
+    {"warm_up_cosine": WarmUpCosine, "constant": Constant, "falling_cycles": FallingCycles}
 )
 
 

@@ -134,6 +134,23 @@ class ModelSettings:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """One of several trainings, each of which labels data for the next."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What differs from the recipe, as ``train.batch: 16``."""
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    """How often the tiles are shown; ``train.steps`` when None."""
+    pseudo_scanners: tuple[str, ...] = ()
+    """Scanners whose tiles the model of the phase before labels; the others' labels are kept."""
+    threshold: Share = 0.9
+    """How probable a class must be for it to label; pixels below are not learnt from."""
+    continues: bool = False
+    """Whether to begin with the weights of the phase before, instead of anew."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A recipe as read: plain settings, checked. Its parts are made from them when first used."""
 
@@ -155,6 +172,21 @@ class Recipe:
     augment: tuple[Part, ...] = ()
     objective: Part = "supervised"
     """A name in OBJECTIVES: what is made of a batch and the losses."""
+    phases: tuple[Phase, ...] = ()
+    """Trainings one after the other; the model of the last is the result."""
+
+    def in_phase(self, phase: Phase) -> Recipe:
+        """Return the recipe of one phase.
+
+        Raises
+        ------
+        ParameterError
+            When what the phase changes does not fit.
+        """
+        values = {**asdict(self), "phases": ()}
+        for key, value in phase.settings.items():
+            _put(values, key, value)
+        return make_recipe(values, f"phases: {phase.name}")
 
     @cached_property
     def labels(self) -> Labels:
@@ -248,6 +280,7 @@ class Recipe:
                      "objective_settings"):  # fmt: skip
             getattr(self, name)
         self._check_levels()
+        self._check_phases()
 
     def _check_levels(self) -> None:
         """Refuse data, network and objective that differ in whether there is a context."""
@@ -255,7 +288,7 @@ class Recipe:
             "data.context": self.data.context is not None,
             f"network.architecture {self.network.architecture}": self.network.architecture
             in SEES_CONTEXT,
-            "objective multi_level": isinstance(self.objective_settings, MultiLevel),
+            "objective multi-level": isinstance(self.objective_settings, MultiLevel),
         }
         if len(set(has.values())) > 1:
             with_, without = (
@@ -263,9 +296,21 @@ class Recipe:
             )
             raise ParameterError(
                 f"{' and '.join(with_)} see two levels, {' and '.join(without)} one: give "
-                "data.context, a network such as multi-level-unet and the objective multi_level "
+                "data.context, a network such as multi-level-unet and the objective multi-level "
                 "together, or none of them."
             )
+
+    def _check_phases(self) -> None:
+        if self.phases and (self.phases[0].pseudo_scanners or self.phases[0].continues):
+            raise ParameterError(
+                f"phases: {self.phases[0].name} is the first: there is no model before it to "
+                "label pseudo_scanners or to continue from."
+            )
+        names = [phase.name for phase in self.phases]
+        if len(set(names)) < len(names):
+            raise ParameterError(f"phases: {', '.join(names)} name one phase twice.")
+        for phase in self.phases:
+            self.in_phase(phase)
 
 
 def list_recipes() -> dict[str, Path]:
@@ -317,6 +362,10 @@ def make_recipe(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
     for name, kind in sections.items():
         if name in made:
             made[name] = read_settings(kind, made[name], name)
+    made["phases"] = tuple(
+        phase if isinstance(phase, Phase) else read_settings(Phase, phase, f"phases[{number}]")
+        for number, phase in enumerate(made.get("phases") or (), 1)
+    )
     recipe = read_settings(Recipe, made, where)
     recipe.check()
     return recipe
@@ -325,15 +374,20 @@ def make_recipe(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
 def set_value(values: dict[str, Any], change: str) -> None:
     """Replace one setting, given as ``section.key=value``."""
     key, separator, text = change.partition("=")
-    *sections, last = key.split(".")
-    if not separator or not all((*sections, last)):
+    if not separator or not all(key.split(".")):
         raise ParameterError(f"{change!r} changes nothing: write it as train.steps=100.")
+    _put(values, key, parse_value(text))
+
+
+def _put(values: dict[str, Any], key: str, value: Any) -> None:
+    """Replace the setting ``section.key``."""
+    *sections, last = key.split(".")
     place: Any = values
     for section in sections:
         place = place.setdefault(section, {}) if isinstance(place, dict) else None
     if not isinstance(place, dict):
-        raise ParameterError(f"{change!r}: {'.'.join(sections)} holds no keys in this recipe.")
-    place[last] = parse_value(text)
+        raise ParameterError(f"{key!r}: {'.'.join(sections)} holds no keys in this recipe.")
+    place[last] = value
 
 
 def set_path(values: dict[str, Any], path: str) -> None:

@@ -35,6 +35,8 @@ from slideconcord.training.results import halved, write_results
 from slideconcord.yaml_files import write_yaml
 
 if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
     from slideconcord.training.data.batches import ReadBatch
     from slideconcord.training.data.tile import TileSource
     from slideconcord.training.recipe import Recipe
@@ -58,6 +60,8 @@ class TrainStep:
     is_best: bool = False
     parts: int = 1
     """In how many parts a batch is worked through; more when memory ran out."""
+    phase: str = ""
+    """Which phase it belongs to, where the recipe has phases; steps count within it."""
 
 
 def train(
@@ -92,7 +96,7 @@ def train_steps(
     overwrite
         Whether to replace another run in the folder.
     source
-        The recipe's data, where they are open already.
+        The recipe's data, where they are open already; phases open their own.
 
     Raises
     ------
@@ -107,19 +111,37 @@ def train_steps(
     """
     options = options or TrainOptions()
     fabric = make_fabric(options)
+    if recipe.phases:
+        from slideconcord.training.phases import phase_steps
+
+        yield from phase_steps(recipe, Path(out), options, fabric, overwrite=overwrite)
+        return
     prepared = prepare(recipe, options.readers, source)
+    yield from learn_steps(recipe, prepared, Path(out), options, fabric, overwrite=overwrite)
+
+
+def learn_steps(
+    recipe: Recipe,
+    prepared: Prepared,
+    out: Path,
+    options: TrainOptions,
+    fabric: Fabric,
+    *,
+    overwrite: bool = False,
+) -> Generator[TrainStep]:
+    """Do as `train_steps` for a recipe without phases, whose data are prepared."""
     spec = _spec(recipe, prepared)
     with ExitStack() as held:
         folder = None
         if fabric.global_rank == 0:
             facts = {"recipe": recipe.to_json(), "data": prepared.facts()}
-            made = RunFolder(Path(out), _key(recipe, prepared), facts, overwrite=overwrite)
+            made = RunFolder(out, _key(recipe, prepared), facts, overwrite=overwrite)
             folder = held.enter_context(made)
         fabric.barrier()
         if folder is not None and folder.finished:
             return
         learning = Learning(recipe, prepared, options, spec, fabric)
-        run = _Run(recipe, Path(out), learning, folder)
+        run = _Run(recipe, out, learning, folder)
         yield from run.steps()
         if folder is not None:
             weights = halved(run.weights()) if recipe.model.half else run.weights()

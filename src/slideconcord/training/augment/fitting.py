@@ -35,6 +35,8 @@ class TrainingTiles:
     """Side that tiles have when their colours are changed, after all that moves pixels."""
     grid: Grid
     """How they were cut."""
+    scanners: tuple[str, ...] = ()
+    """The scanner of each of them."""
 
     def images(self, most: int) -> Iterator[Tensor]:
         """Yield at most so many tiles (1, 3, y, x) float32, evenly chosen among all.

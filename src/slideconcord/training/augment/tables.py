@@ -35,6 +35,7 @@ from slideconcord.training.augment.jitter import (
 from slideconcord.training.augment.one_of import OneOf
 from slideconcord.training.augment.randstainna import RandStainNA
 from slideconcord.training.augment.spcn import Spcn
+from slideconcord.training.augment.style import StyleTransfer
 
 GEOMETRIES: MappingProxyType[str, type[Geometry]] = MappingProxyType(
     {
@@ -61,6 +62,7 @@ APPEARANCES: MappingProxyType[str, type[Appearance]] = MappingProxyType(
         "hed_jitter": HedJitter,
         "randstainna": RandStainNA,
         "fda": FourierDomainAdaptation,
+        "style_transfer": StyleTransfer,
         "spcn": Spcn,
         "one_of": OneOf,
     }

@@ -14,6 +14,7 @@ from slideconcord.errors import ParameterError, TrainingError
 from slideconcord.provenance import fingerprint_json
 from slideconcord.training.augment.fitting import Facts, Fits, TrainingTiles, fit
 from slideconcord.training.data.balance import Order
+from slideconcord.training.data.pseudo import PseudoLabelled
 from slideconcord.training.data.split import TEST, TRAIN, VAL, split_tiles
 from slideconcord.training.data.tile import TileRecord, TileSource
 from slideconcord.training.settings import unknown
@@ -59,6 +60,9 @@ class Prepared:
             "groups": sorted({record.group for record in used if record.group}),
             "class_shares": _mean_shares([records[i] for i in self.train], self.source.classes),
             "measured": self._measured(),
+            **(
+                {"labelled": self.source.facts()} if isinstance(self.source, PseudoLabelled) else {}
+            ),
         }
 
     def _measured(self) -> Facts:
@@ -113,6 +117,7 @@ def _training_tiles(recipe: Recipe, source: TileSource, train: Sequence[int]) ->
         fingerprint_json({"data": source.fingerprint, "train": list(train)}),
         recipe.augmentation.side_px(recipe.data.tile_px),
         recipe.data.grid,
+        tuple(source.records[index].scanner for index in train),
     )
 
 

@@ -2,7 +2,8 @@
 
 A manifest (CSV) lists the scans: ``file``, ``annotations`` and ``patient`` and, as wanted,
 ``slide`` (the glass slide's name, the same for its scans on several scanners), ``scanner``,
-``group``, ``split`` and ``mpp``. Paths are relative to the manifest.
+``group``, ``split`` and ``mpp``. Paths are relative to the manifest. A scan whose ``annotations``
+are left empty is annotated by nobody: nothing is learnt from it unless a model labels it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from slideconcord.training.data.index import read_index
 from slideconcord.training.data.labels import BACKGROUND, TISSUE, Labels
 from slideconcord.training.data.tile import IGNORE, Grid, Mask, Rgb, TileRecord, shares_of
 
-_OPTIONAL = ("slide", "scanner", "group", "split", "mpp")
+_OPTIONAL = ("annotations", "slide", "scanner", "group", "split", "mpp")
 _SAME_MPP = 0.05
 """Within this a slide's own pixels are taken, unscaled, as `predict` does."""
 _MOST_OPEN = 32
@@ -75,6 +76,7 @@ class _Scan:
     """Annotations in the order in which they cover one another; values are class number + 1."""
     tissue: Tissue | None
     fingerprint: str
+    annotated: bool
 
 
 class Tissue:
@@ -110,7 +112,7 @@ class SlideTiles:
 
     def __init__(self, manifest: Path, grid: Grid, labels: Labels) -> None:
         self._grid, self._labels = grid, labels
-        rows = read_index(manifest, ("file", "annotations", "patient"), _OPTIONAL)
+        rows = read_index(manifest, ("file", "patient"), _OPTIONAL)
         with ThreadPoolExecutor() as pool:
             scans = list(pool.map(lambda row: self._open(row, manifest.parent), rows))
         _refuse_twice(scans)
@@ -170,10 +172,12 @@ class SlideTiles:
         with open_slide(path, mpp=given) as slide:
             mpp = _tile_mpp(slide, self._grid.mpp)
             step_y, step_x = slide.grid_step(mpp)
-            annotations = read_annotations(
-                folder / row["annotations"], bounds=slide.bounds, mpp=tuple(slide.mpp)
+            where = row["annotations"]
+            annotations = (
+                read_annotations(folder / where, bounds=slide.bounds, mpp=tuple(slide.mpp))
+                if where
+                else ()
             )
-            where = f"{row['annotations']}"
             numbered = [
                 (self._labels.number(a.class_name or "", where), a.geometry) for a in annotations
             ]
@@ -191,7 +195,8 @@ class SlideTiles:
                 }
             )
             scanner = row["scanner"] or slide.scanner or "unknown"
-            return _Scan(path, given, mpp, grid, frame, drawn, self._tissue(slide), made), scanner
+            tissue = self._tissue(slide)
+            return _Scan(path, given, mpp, grid, frame, drawn, tissue, made, bool(where)), scanner
 
     def _tissue(self, slide: Slide) -> Tissue | None:
         """Return the tissue, unless the classes do not tell it from white glass."""
@@ -202,6 +207,8 @@ class SlideTiles:
         return Tissue(np.asarray(found.array, np.bool_), found.frame)
 
     def _mask(self, scan: _Scan, box: Box, frame: Frame) -> Mask:
+        if not scan.annotated:
+            return np.full(box.shape, IGNORE, np.uint8)
         drawn = scan.drawn.in_frame(frame).fill(box, np.uint16)
         background, tissue = (
             self._labels.number(name, scan.path.name) for name in (BACKGROUND, TISSUE)
