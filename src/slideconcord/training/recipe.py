@@ -185,7 +185,7 @@ class Recipe:
         """
         values = {**asdict(self), "phases": ()}
         for key, value in phase.settings.items():
-            _put(values, key, value)
+            _put(values, key, value, key)
         return make_recipe(values, f"phases: {phase.name}")
 
     @cached_property
@@ -376,17 +376,17 @@ def set_value(values: dict[str, Any], change: str) -> None:
     key, separator, text = change.partition("=")
     if not separator or not all(key.split(".")):
         raise ParameterError(f"{change!r} changes nothing: write it as train.steps=100.")
-    _put(values, key, parse_value(text))
+    _put(values, key, parse_value(text), change)
 
 
-def _put(values: dict[str, Any], key: str, value: Any) -> None:
-    """Replace the setting ``section.key``."""
+def _put(values: dict[str, Any], key: str, value: Any, said: str) -> None:
+    """Replace the setting ``section.key``; ``said`` is how it was asked for."""
     *sections, last = key.split(".")
     place: Any = values
     for section in sections:
         place = place.setdefault(section, {}) if isinstance(place, dict) else None
     if not isinstance(place, dict):
-        raise ParameterError(f"{key!r}: {'.'.join(sections)} holds no keys in this recipe.")
+        raise ParameterError(f"{said!r}: {'.'.join(sections)} holds no keys in this recipe.")
     place[last] = value
 
 
