@@ -138,7 +138,8 @@ class TrainDock(Dock):
         loss = "" if step.loss is None else f"loss {step.loss:.4f}"
         dice = f", Dice {self.curves.dice[-1][1]:.4f}" if self.curves.dice else ""
         parts = f", each batch in {step.parts} parts" if step.parts > 1 else ""
-        return f"{loss}{dice}{parts}"
+        said = f"{loss}{dice}{parts}"
+        return ": ".join(filter(None, (step.phase, said)))
 
     @Slot(object)
     def _end(self, job: Job) -> None:
