@@ -25,6 +25,7 @@ from slideconcord.training.data.labels import Labels
 from slideconcord.training.data.prepare import keeps, measure, padded, prepare, tiles_of
 from slideconcord.training.data.split import check_split, split_tiles
 from slideconcord.training.data.tile import IGNORE, Grid, shares_of
+from slideconcord.training.data.virtual import VirtualData
 from training.training_data import FOLDER_CLASSES, folder_recipe, record, tiny, write_folder
 
 # --- splits
@@ -475,3 +476,54 @@ def test_pictures_are_shrunk_to_the_pixel_size_that_the_recipe_wants(tmp_path):
         tiny(
             data__source={"folder": {"path": "x", "picture_mpp": 0.75}}, data__mpp=2.0
         ).source.open(recipe.data.grid, recipe.labels)
+
+
+# --- mixed
+
+
+def mixed_recipe(folder, split=True, **main):
+    if split:
+        lines = (folder / "index.csv").read_text().splitlines()
+        splits = ["split", *["train"] * 6, *["val"] * 2]
+        text = "\n".join(f"{line},{end}" for line, end in zip(lines, splits, strict=True))
+        (folder / "index.csv").write_text(text)
+    return tiny(
+        data__source={
+            "mixed": {
+                "main": {"folder": main},
+                "more": [{"virtual": {"tissues": 1, "side_um": 512}}],
+                "path": str(folder),
+            }
+        },
+        classes={
+            "other": ["0", "background", "other tissue"],
+            "epithelium": ["255", "normal epithelium", "tumour"],
+        },
+    )
+
+
+def test_more_data_are_learnt_from_and_never_checked_on(tmp_path):
+    recipe = mixed_recipe(write_folder(tmp_path / "data"))
+    prepared = prepare(recipe)
+    names = [prepared.source.records[k].name for k in prepared.val]
+    assert names == ["tile-3-0", "tile-3-1"]
+    learnt = [prepared.source.records[k] for k in prepared.train]
+    virtual = [record for record in learnt if record.name.startswith("tissue-")]
+    assert len(learnt) - len(virtual) == 6
+    assert virtual
+    alone = VirtualData(1, side_um=512).open(recipe.data.grid, recipe.labels)
+    for k, seen in enumerate(alone.records):
+        place = 8 + k
+        assert prepared.source.records[place].name == seen.name
+        for mine, theirs in zip(prepared.source.read(place), alone.read(k), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_mixture_names_no_place_and_wants_the_split_of_its_main_data(tmp_path):
+    folder = write_folder(tmp_path / "data")
+    recipe = mixed_recipe(folder, split=False)
+    assert str(tmp_path) not in str(recipe.to_json())
+    with pytest.raises(ParameterError, match="main data do not say which tiles are learnt from"):
+        prepare(recipe)
+    inner = mixed_recipe(folder, split=False, path=str(folder))
+    assert str(tmp_path) not in str(inner.to_json())

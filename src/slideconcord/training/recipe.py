@@ -241,9 +241,7 @@ class Recipe:
         """
         values = asdict(self)
         for part in (values["data"]["source"], values["objective"]):
-            for settings in part.values() if isinstance(part, dict) else ():
-                for place in (settings, (settings or {}).get("pairs")):
-                    (place or {}).pop("path", None)
+            _forget_places(part)
         if self.network.weights:
             values["network"]["weights"] = read_spec(model_folder(self.network.weights)).hash
         return values
@@ -388,6 +386,15 @@ def _put(values: dict[str, Any], key: str, value: Any, said: str) -> None:
     if not isinstance(place, dict):
         raise ParameterError(f"{said!r}: {'.'.join(sections)} holds no keys in this recipe.")
     place[last] = value
+
+
+def _forget_places(part: Any) -> None:
+    """Remove every ``path`` from the settings of a part and of its parts."""
+    if isinstance(part, dict):
+        part.pop("path", None)
+    inner = part.values() if isinstance(part, dict) else part
+    for each in inner if isinstance(part, dict | list | tuple) else ():
+        _forget_places(each)
 
 
 def set_path(values: dict[str, Any], path: str) -> None:

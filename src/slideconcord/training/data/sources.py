@@ -7,6 +7,7 @@ from typing import Protocol
 
 from slideconcord.training.data.folders import EbhiSeg, FolderData
 from slideconcord.training.data.labels import Labels
+from slideconcord.training.data.mixed import MixedData
 from slideconcord.training.data.slides import SlideData
 from slideconcord.training.data.tile import Grid, TileSource
 from slideconcord.training.data.virtual import VirtualData
@@ -19,5 +20,11 @@ class Data(Protocol):
 
 
 SOURCES: MappingProxyType[str, type[Data]] = MappingProxyType(
-    {"slides": SlideData, "folder": FolderData, "ebhi-seg": EbhiSeg, "virtual": VirtualData}
+    {
+        "slides": SlideData,
+        "folder": FolderData,
+        "ebhi-seg": EbhiSeg,
+        "virtual": VirtualData,
+        "mixed": MixedData,
+    }
 )
