@@ -75,7 +75,7 @@ def shade(value: float) -> tuple[Rgb, Rgb]:
     """
     share = min(max(value, 0.0), 1.0) ** 3
     red, green, blue = (round(255 - share * (255 - full)) for full in _FULL)
-    return (red, green, blue), _WHITE if share > 0.9 else _BLACK
+    return (red, green, blue), _WHITE if share > 0.884 else _BLACK
 
 
 def write_json(value: Any, path: str | os.PathLike[str]) -> None:

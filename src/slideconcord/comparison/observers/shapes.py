@@ -24,7 +24,7 @@ from slideconcord.geometry import Box
 from slideconcord.segmentation.sharing import in_order, workers
 
 Bools = NDArray[np.bool_]
-_BAND_PX = 1 << 21
+_BAND_PX = 1 << 20
 
 
 def shapes_of(
