@@ -15,6 +15,7 @@ from slideconcord.training.log import read_log
 from slideconcord.training.losses import Dice
 from slideconcord.training.objectives import Supervised
 from slideconcord.training.options import TrainOptions
+from slideconcord.training.recipe import read_recipe
 from slideconcord.training.run import train
 from slideconcord.training.simcons import SimCons, soft_dice_loss
 from training.stained_tiles import tile_set
@@ -154,3 +155,14 @@ def test_a_run_learns_with_it_and_logs_the_consistency(tmp_path):
     for row in read_log(tmp_path / "run" / "train.csv"):
         supervised = row["dice"] + row["top_cross_entropy"]
         assert row["loss"] == pytest.approx(supervised + 0.5 * row["consistency"])
+
+
+def test_the_bundled_recipe_in_small_runs_from_data_to_model(tmp_path):
+    pytest.importorskip("segmentation_models_pytorch")
+    smaller = ("train.steps=4", "train.check_every=2", "train.log_every=2", "train.batch=2",
+               "data.source={virtual: {tissues: 3, side_um: 384}}")  # fmt: skip
+    recipe = read_recipe("simcons-small", smaller)
+    assert list(recipe.objective["simcons"]) == ["style", "weight"]
+    folder = train(recipe, tmp_path / "run", CPU)
+    assert {row["step"] for row in read_log(tmp_path / "run" / "train.csv")} == {2, 4}
+    assert "randstainna" in (folder / "MODEL_CARD.md").read_text()
