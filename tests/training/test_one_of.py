@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from slideconcord.errors import MismatchError
 from slideconcord.training.augment.chain import make_augment
 from training.stained_tiles import batch, draws, stained, tile_set
 
@@ -30,3 +32,11 @@ def test_the_stain_mix_gives_each_a_quarter_of_the_tiles():
 def test_what_its_parts_measured_is_told():
     augment = make_augment([MIX]).fitted(tile_set())
     assert [fact["name"] for fact in augment.facts()] == ["randstainna"]
+
+
+@pytest.mark.parametrize("part", ["fda", "randstainna", {"spcn": {"colours": "swap"}}])
+def test_what_measured_one_split_is_refused_by_another(part):
+    augment = make_augment([part]).fitted(tile_set())
+    assert augment.fitted(tile_set()).facts() == augment.facts()
+    with pytest.raises(MismatchError, match=r"measured on other tiles .* could leak"):
+        augment.fitted(tile_set(fingerprint="b" * 64))

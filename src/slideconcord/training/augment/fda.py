@@ -17,7 +17,7 @@ from torch import Tensor
 
 from slideconcord.errors import ParameterError
 from slideconcord.training.augment.appearance import changed
-from slideconcord.training.augment.fitting import Facts, TrainingTiles, unfitted
+from slideconcord.training.augment.fitting import Facts, TrainingTiles, require_split, unfitted
 from slideconcord.training.augment.geometry import Chance
 from slideconcord.training.augment.random import Draws
 
@@ -60,6 +60,7 @@ class FittedFda:
     """Fingerprint of the training split."""
 
     def fitted(self, tiles: TrainingTiles) -> FittedFda:
+        require_split("What fda takes as styles", self.fitted_on, tiles)
         return self
 
     def facts(self) -> Facts:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from slideconcord.errors import ParameterError
 from slideconcord.training.augment.appearance import changed
-from slideconcord.training.augment.fitting import Facts, TrainingTiles, unfitted
+from slideconcord.training.augment.fitting import Facts, TrainingTiles, require_split, unfitted
 from slideconcord.training.augment.geometry import Chance
 from slideconcord.training.augment.random import Draws
 from slideconcord.training.augment.stains import (
@@ -83,6 +83,7 @@ class SwappedSpcn:
     """Fingerprint of the training split."""
 
     def fitted(self, tiles: TrainingTiles) -> SwappedSpcn:
+        require_split("What spcn takes colours from", self.fitted_on, tiles)
         return self
 
     def facts(self) -> Facts:
