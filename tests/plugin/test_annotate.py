@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -218,6 +219,20 @@ def test_a_double_click_lets_vertices_be_pulled(dock, mouse, qtbot):
     assert not dock.editor.picture._overrides
 
 
+def test_only_what_is_pulled_is_reshaped(dock, mouse, qtbot):
+    odd = replace(box(400 + 1 / 3, 400, 200), measurements={"Area um^2": 1.0})
+    first, second = put(dock, odd, box(650, 400, 200))
+    dock.editor.choose([first, second])
+    dock.box.actions["vertices"].click()
+    mouse.drag((850, 600), (880, 640), (900, 650))
+    qtbot.waitUntil(lambda: dock.editor.sheet.undo_label == "reshape")
+    assert dock.editor.sheet[first] == odd
+    assert dock.editor.sheet[second].geometry.area > 200 * 200
+    mouse.drag((900, 650), (800, 400), (700, 350))
+    qtbot.waitUntil(lambda: "crossed itself" in dock.message.text())
+    assert dock.editor.sheet[second].geometry.is_valid
+
+
 def test_classes_are_edited_locked_and_hidden_in_the_table(dock, mouse):
     table, editor = dock.classes.table, dock.editor
     put(dock, box(400, 400, 200), box(700, 700, 100, "Stroma"))
@@ -244,6 +259,17 @@ def test_classes_are_edited_locked_and_hidden_in_the_table(dock, mouse):
     assert areas(dock)[0][0] == "Cancer"
     dock.box.actions["set_class"].click()
     assert areas(dock)[0][0] == "Stroma"
+
+
+def test_one_area_is_locked_and_unlocked(dock, mouse):
+    put(dock, box(400, 400, 200))
+    mouse.click(500, 500)
+    dock.box.actions["lock"].click()
+    dock.box.actions["delete"].click()
+    assert "is locked: unlock it first" in dock.message.text()
+    dock.box.actions["lock"].click()
+    dock.box.actions["delete"].click()
+    assert areas(dock) == []
 
 
 @pytest.mark.parametrize("which", ["annotations", "sketch"])

@@ -33,6 +33,7 @@ ACTIONS = {
     "fill_holes": ("Fill holes", "Fill the holes of the chosen areas"),
     "smooth": ("Smooth", "Round the outlines of the chosen areas to the radius above"),
     "vertices": ("Pull vertices", "Show the vertices of the chosen areas, to be pulled"),
+    "lock": ("Lock", "Lock what is chosen, or unlock it when all of it is locked"),
     "delete": ("Delete", "Delete what is chosen"),
 }
 _COLUMNS = 4

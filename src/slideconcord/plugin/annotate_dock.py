@@ -262,6 +262,7 @@ class AnnotateDock(Dock):
             "undo": editor.undo,
             "redo": editor.redo,
             "delete": editor.delete_chosen,
+            "lock": editor.toggle_lock,
             "set_class": editor.set_class,
             "vertices": tools.pull_vertices,
             "merge": lambda: editor.do(lambda sheet: op.merge(sheet, ids)),

@@ -178,6 +178,13 @@ class Editor(QObject):
         colour = self.sheet.classes.of(self.class_name).colour if self.class_name else None
         return Annotation(geometry, self.class_name, colour, observer=self.observer)
 
+    def toggle_lock(self) -> None:
+        """Lock what is chosen one by one, or unlock it when all of it is locked."""
+        ids = self.selection
+        if ids:
+            lock = not all(self.sheet[key].locked for key in ids)
+            self.do(lambda sheet: op.set_locked(sheet, ids, lock))
+
     def delete_chosen(self) -> None:
         if self.selection:
             self.do(lambda sheet: op.delete(sheet, self.selection))

@@ -6,12 +6,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import shapely
 from napari.layers.base import ActionType
 from qtpy.QtCore import QObject, QTimer
 
 from slideconcord.annotations.editing import operations as op
-from slideconcord.annotations.editing.shapes import area_of
+from slideconcord.annotations.editing.shapes import area_of, joined
 from slideconcord.annotations.outlines import area_of as area_in
 from slideconcord.annotations.outlines import polygons_of
 from slideconcord.plugin.annotate_layers import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 MOST_SHOWN = 100
 """Of more chosen annotations only so many get their yellow outline."""
 _EDGE_MS = 100
+CROSSED = "The outline crossed itself where it was pulled; it was repaired."
 
 
 class Sketch(QObject):
@@ -45,6 +47,9 @@ class Sketch(QObject):
         self._viewer = editor.session.viewer
         self._owners: list[tuple[str, int]] = []
         """For each shape shown: whose ring it is, and of which polygon of it."""
+        self._rings: list[Ring] = []
+        self._shown: list[Ring] = []
+        """The same as napari gives them back, rounded."""
         self._is_ours = False
         self.splits = False
         """Whether a line that is drawn cuts what is chosen."""
@@ -85,7 +90,7 @@ class Sketch(QObject):
         self._set(rings)
 
     def _set(self, rings: list[Ring]) -> None:
-        self._is_ours = True
+        self._rings, self._is_ours = rings, True
         try:
             self.layer.selected_data = set()
             self.layer.data = []
@@ -101,6 +106,7 @@ class Sketch(QObject):
                     self.layer.selected_data = set(range(len(rings)))
         finally:
             self._is_ours = False
+        self._shown = [np.array(ring) for ring in self.layer.data]
 
     def _on_data(self, event: Any) -> None:
         if self._is_ours or event.action not in (
@@ -121,7 +127,7 @@ class Sketch(QObject):
             return
         drawn, mode = shapes[known:], self.layer.mode
         if not drawn:
-            self._take_pulled([ring for ring, _ in shapes])
+            self._take_pulled([np.asarray(ring) for ring, _ in shapes])
             return
         self.show_selection()
         for vertices, kind in drawn:
@@ -142,21 +148,23 @@ class Sketch(QObject):
             self._editor.said.emit(" ".join(told))
 
     def _take_pulled(self, rings: list[Ring]) -> None:
-        sheet = self._editor.sheet
-        for key in dict.fromkeys(owner for owner, _ in self._owners):
-            old = sheet.get(key)
-            if old is not None:
-                new = self._pulled(key, rings)
-                if not new.equals_exact(old.geometry, 1e-9):
-                    self._editor.do(partial(op.reshape, key=key, geometry=new))
+        """Reshape what was pulled; rings that were not stay as exact as they were."""
+        pulled = [not np.array_equal(*each) for each in zip(rings, self._shown, strict=True)]
+        rings = [new if p else old for new, old, p in zip(rings, self._rings, pulled, strict=True)]
+        owners = zip(self._owners, pulled, strict=True)
+        for key in dict.fromkeys(owner for (owner, _), was_pulled in owners if was_pulled):
+            polygons = self._polygons(key, rings)
+            new = joined([area_of(each) for each in polygons])
+            crosses = not all(each.is_valid for each in polygons)
+            if self._editor.do(partial(op.reshape, key=key, geometry=new)) and crosses:
+                self._editor.said.emit(CROSSED)
 
-    def _pulled(self, key: str, rings: list[Ring]) -> Any:
+    def _polygons(self, key: str, rings: list[Ring]) -> list[shapely.Polygon]:
         parts: dict[int, list[Any]] = {}
         for (owner, number), ring in zip(self._owners, rings, strict=True):
             if owner == key:
                 parts.setdefault(number, []).append(to_points(ring))
-        polygons = [shapely.Polygon(exterior, holes) for exterior, *holes in parts.values()]
-        return area_of(shapely.union_all([area_of(each) for each in polygons]))
+        return [shapely.Polygon(exterior, holes) for exterior, *holes in parts.values()]
 
     def _split(self, line: list[tuple[float, float]], sheet: Sheet) -> Change:
         return op.split(sheet, self._targets(line), line)

@@ -48,7 +48,11 @@ def set_class(sheet: Sheet, ids: Ids, class_name: str | None) -> Change:
 
 def set_locked(sheet: Sheet, ids: Ids, locked: bool) -> Change:
     """Lock annotations one by one, or unlock them."""
-    edits = {key: Edit(sheet[key], replace(sheet[key], locked=locked)) for key in ids}
+    edits = {
+        key: Edit(sheet[key], replace(sheet[key], locked=locked))
+        for key in ids
+        if sheet[key].locked != locked
+    }
     return Change("lock" if locked else "unlock", edits)
 
 
