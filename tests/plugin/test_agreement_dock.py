@@ -18,7 +18,7 @@ from slideconcord.annotations.studies import Observer, Round, Study, StudySlide,
 from slideconcord.comparison.observers.options import Comparing
 from slideconcord.geometry import Box
 from slideconcord.plugin import actions
-from slideconcord.plugin.agreement_dock import BLINDED, NO_SLIDE, TOO_FEW, AgreementDock
+from slideconcord.plugin.agreement_dock import BLINDED, ITSELF, NO_SLIDE, TOO_FEW, AgreementDock
 from slideconcord.plugin.agreement_layers import outline_levels, pair_levels, vote_levels
 from slideconcord.plugin.agreement_live_box import NOTHING
 from slideconcord.plugin.agreement_matrix import letter_of
@@ -373,6 +373,10 @@ def test_a_layer_that_is_taken_away_is_compared_no_more(dock, viewer, files, qtb
     layer = viewer.add_shapes([corners * 0.5], shape_type="polygon", name="mine")
     follow(dock, "mine", "ann")
     qtbot.waitUntil(lambda: dock.live.counts is not None, timeout=WAIT_MS)
+    follow(dock, "mine", "mine")
+    assert dock.live.layer is None
+    assert dock.live_box.note.text() == ITSELF
+    follow(dock, "mine", "ann")
     viewer.layers.remove(layer)
     assert dock.live.layer is None
     assert dock.live_box.dsc.text() == "DSC –"

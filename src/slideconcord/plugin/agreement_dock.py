@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 FILTER = "Annotations (*.geojson *.json *.gz *.xml *.png *.tif *.tiff *.db);;All files (*)"
 NO_SLIDE = "Open a slide first."
 TOO_FEW = "Tick two readings or more: layers of this slide, files, or a study's."
+ITSELF = "A drawing always agrees with itself: choose another reading."
 BLINDED = (
     "A reading of a study is open in this window: finish or close it first. Agreement is for the "
     "study's analyst; an observer sees no other reading."
@@ -188,6 +189,9 @@ class AgreementDock(Dock):
         entry, layer, source = self.entry, self.live_box.drawing.currentData(), self.live_box.source
         if entry is None or layer is None or source is None or self._is_blinded:
             self.live.drop()
+        elif source.key is layer:
+            self.live.drop()
+            self.live_box.say(ITSELF)
         else:
             class_name = self.look.class_name.currentData() or None
             self.live.follow(entry, layer, source, self._known_tissue(entry), class_name)

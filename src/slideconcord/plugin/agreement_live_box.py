@@ -71,6 +71,10 @@ class LiveBox(QGroupBox):
                 f"Both {counts.tp * area:.3f} mm², drawing alone {counts.fp * area:.3f} mm², "
                 f"reading alone {counts.fn * area:.3f} mm², on pixels of {target.mpp:.3g} µm."
             )
+        self.say(text)
+
+    def say(self, text: str) -> None:
+        """Say something in a line, or nothing."""
         self.note.setText(text)
         self.note.setVisible(bool(text))
 

@@ -63,6 +63,23 @@ def found(slides):
     return compare_observers(slides, Comparing())
 
 
+@pytest.fixture(scope="module")
+def written(found, tmp_path_factory):
+    """Return the files of a report."""
+    return write_report(found, tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def html(written):
+    return written[0].read_text()
+
+
+@pytest.fixture
+def no_plots(monkeypatch):
+    """Let matplotlib not be installed."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+
 class Page(HTMLParser):
     """Collects what a browser would fetch, the text, and pictures without one."""
 
@@ -90,10 +107,8 @@ class Page(HTMLParser):
             self.text += f" {data}"
 
 
-def test_the_report_is_one_whole_page_that_needs_no_other(found, tmp_path):
-    files = write_report(found, tmp_path)
-    assert [file.name for file in files] == list(REPORT_FILES)
-    html = files[0].read_text()
+def test_the_report_is_one_whole_page_that_needs_no_other(written, html):
+    assert [file.name for file in written] == list(REPORT_FILES)
     page = Page(html)
     assert page.open == []
     assert page.fetched == []
@@ -105,8 +120,8 @@ def test_the_report_is_one_whole_page_that_needs_no_other(found, tmp_path):
         assert 'scope="col"' in table.split("</table>")[0]
 
 
-def test_every_number_of_the_tables_is_in_the_page(found):
-    text, tables = Page(render(found)).text, found.tables
+def test_every_number_of_the_tables_is_in_the_page(found, html):
+    text, tables = Page(html).text, found.tables
     for row in tables["summary"].records():
         if row["statistic"] not in SHOWN or row["mean"] != row["mean"]:
             continue
@@ -137,45 +152,43 @@ def test_the_matrix_holds_the_means_of_each_pair_over_cases(found):
     assert np.isnan(np.diag(matrix)).all()
 
 
-def test_tables_and_json_hold_what_was_measured(found, tmp_path):
-    write_report(found, tmp_path)
-    rows = list(csv.DictReader((tmp_path / "pairs.csv").open()))
+def test_tables_and_json_hold_what_was_measured(found, written):
+    folder = written[0].parent
+    rows = list(csv.DictReader((folder / "pairs.csv").open()))
     pairs = [p for slide in found.slides for c in slide.classes.values() for p in c.pairs]
     assert [float(row["dsc"]) for row in rows] == [pair.dsc for pair in pairs]
-    told = json.loads((tmp_path / "agreement.json").read_text())
+    told = json.loads((folder / "agreement.json").read_text())
     assert len(told["pairs"]) == len(pairs)
 
 
-def test_no_name_of_observer_slide_or_case_is_in_any_file(found, tmp_path):
-    for file in write_report(found, tmp_path):
+def test_no_name_of_observer_slide_or_case_is_in_any_file(written, html):
+    for file in written:
         # what pictures are coded as holds any three letters
         text = re.sub(r'"data:[^"]+"', "", file.read_text())
         for name in (*NAMES, "Doe", "&lt;b&gt;Cy"):
             assert name not in text
-    assert "observer 3" in render(found)
-    assert "net" in render(found)
+    assert "observer 3" in html
+    assert "net" in html
 
 
-def test_names_that_are_wanted_are_text_and_never_markup(slides):
+def test_names_that_are_wanted_are_text_and_never_markup(slides, no_plots):
     html = render(compare_observers(slides, Comparing(), names=True))
     assert "Ann Smith" in html
     assert "<b>Cy" not in html
     assert "&lt;b&gt;Cy" in html
 
 
-def test_the_first_sentence_says_who_agrees_how_well(found):
-    text = Page(render(found)).text
+def test_the_first_sentence_says_who_agrees_how_well(found, html):
+    text = Page(html).text
     inter = kinds_of(found.summary_table(), "Tumor")[0]["cells"]["dsc"]
     interval = f"{inter['bootstrap_low']:.3f} to {inter['bootstrap_high']:.3f}, 3 cases"
     assert f"mean DSC of {inter['mean']:.3f} ({interval})" in text
     assert "one observer in two rounds with" in text
     assert "the model with observers and consensus with" in text
     assert "Virtual data" not in text
-    told = Page(render(found, Extras(virtual=["no patient"]))).text
-    assert "Virtual data: no patient." in told
 
 
-def test_empty_readings_are_counted_by_rule(slides):
+def test_empty_readings_are_counted_by_rule(slides, no_plots):
     nobody = [replace(r, found=Annotations()) for r in slides[0].readings[:2]]
     empty = replace(slides[0], readings=(*nobody, *slides[0].readings[2:3]))
     found = compare_observers([empty], Comparing())
@@ -187,37 +200,40 @@ def test_empty_readings_are_counted_by_rule(slides):
     assert [int(part.split("<")[0]) for part in counts.split("<td>")[2::2]] == [0, 3, 3]
 
 
-def test_without_matplotlib_there_are_no_plots_but_all_numbers(found, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    page = Page(render(found))
+def test_without_matplotlib_there_are_no_plots_but_all_numbers(found, no_plots):
+    page = Page(render(found, Extras(virtual=["no patient"])))
+    assert "Virtual data: no patient." in page.text
     assert page.alts == []
     assert "Every pair" in page.text
 
 
-def test_plots_say_in_words_what_they_show(found):
+def test_plots_say_in_words_what_they_show(found, html):
     pytest.importorskip("matplotlib")
-    alts = Page(render(found)).alts
+    alts = Page(html).alts
     assert len(alts) == 2
     mean = np.mean([pair.dsc for _, pair in pairs_of(found, "Tumor")["observer 1 – observer 2"]])
     assert f"observer 1 – observer 2 mean {mean:.3f}" in alts[0]
     assert "Bland-Altman" in alts[1]
 
 
-def test_figures_show_a_dot_for_each_slide_and_the_limits(found):
+def test_figures_show_a_dot_for_each_case_and_the_limits_of_the_table(found):
     pytest.importorskip("matplotlib")
     pairs = pairs_of(found, "Tumor")
-    axes = bland_altman_plot(pairs).axes[0]
-    dots = sum(len(collection.get_offsets()) for collection in axes.collections)
-    assert dots == 9
-    differences = [p.difference_um2 * 1e-6 for some in pairs.values() for _, p in some]
-    lines = sorted(line.get_ydata()[0] for line in axes.lines)
-    mean, half = np.mean(differences), 1.96 * np.std(differences, ddof=1)
-    assert lines == pytest.approx([mean - half, mean, mean + half])
+    panels = bland_altman_plot(pairs).axes
+    assert [len(panel.collections[0].get_offsets()) for panel in panels] == [3, 3, 3]
+    rows = [row for row in found.area_table().records() if row["kind"] == "inter"]
+    for panel, row in zip(panels, rows, strict=True):
+        lines = sorted(line.get_ydata()[0] for line in panel.lines)
+        ends = [row[name] * 1e-6 for name in ("lower_um2", "bias_um2", "upper_um2")]
+        assert lines == pytest.approx(sorted([0.0, *ends]))
+        assert panel.get_title().startswith(f"{row['first']} – {row['second']}\nn = 3")
     joined = {name: [("one case", pair) for _, pair in some] for name, some in pairs.items()}
-    dots = [c.get_offsets() for c in bland_altman_plot(joined).axes[0].collections]
+    panel = bland_altman_plot(joined).axes[0]
     first = [p for _, p in pairs["observer 1 – observer 2"]]
-    assert [len(each) for each in dots] == [1, 1, 1]
-    assert dots[0][0, 1] == pytest.approx(sum(p.difference_um2 for p in first) * 1e-6)
+    (dot,) = panel.collections[0].get_offsets()
+    assert dot[1] == pytest.approx(sum(p.difference_um2 for p in first) * 1e-6)
+    # one case has a bias and no limits
+    assert len(panel.lines) == 2
     names = [text.get_text() for text in dsc_violins(found, "Tumor").axes[0].get_xticklabels()]
     assert names[0] == "observer 1\nobserver 2\nn = 3"
 
@@ -268,7 +284,7 @@ def test_the_worst_slide_comes_first(found):
     assert values[0] == lowest
 
 
-def test_pictures_show_the_slide_with_both_outlines(tiny_slide_path):
+def test_pictures_show_the_slide_with_both_outlines(tiny_slide_path, no_plots):
     with open_slide(tiny_slide_path) as slide:
         boxes = [(400, 300, 1200, 900), (400, 300, 1000, 900), (400, 300, 1190, 900)]
         readings = [

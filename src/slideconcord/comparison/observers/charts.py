@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from slideconcord.comparison.observers.intervals import limits_of
+from slideconcord.comparison.observers.intervals import area_limits
 from slideconcord.comparison.plots import COLOURS, new_figure, violin_plot
 from slideconcord.errors import ParameterError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from slideconcord.comparison.observers.intervals import Found
     from slideconcord.comparison.observers.pairs import Kind, PairAgreement
     from slideconcord.comparison.observers.result import ObserverAgreement
 
-_MARKS = "osD^vP*X"
+_MOST_PANELS = 12
+_MM2 = 1e-6
 
 
 def pairs_of(
@@ -57,17 +59,18 @@ def dsc_violins(
 
 
 def bland_altman_plot(pairs: Mapping[str, Found], confidence: float = 0.95) -> Figure:
-    """Draw the difference of two readers' areas against their mean, a dot for each case.
+    """Draw the difference of two readers' areas against their mean: a panel a pair, a dot a case.
 
-    The full line is the mean difference of all pairs, the broken ones are 1.96 standard
-    deviations from it (Bland and Altman 1999). The slides of a case are added up.
+    The full line is the bias, the broken ones are the limits of agreement (Bland and Altman
+    1999), the same as in the table of areas. The slides of a case are added up.
 
     Parameters
     ----------
     pairs
-        By name, the same two readers on several slides, with the case of each.
+        By name, the same two readers on several slides, with the case of each; the first twelve
+        are drawn.
     confidence
-        Of the interval of the mean difference.
+        Of the intervals of the limits.
 
     Raises
     ------
@@ -76,36 +79,41 @@ def bland_altman_plot(pairs: Mapping[str, Found], confidence: float = 0.95) -> F
     SlideconcordError
         When matplotlib is not installed.
     """
-    if not any(pairs.values()):
+    drawn = [(name, some) for name, some in pairs.items() if some][:_MOST_PANELS]
+    if not drawn:
         raise ParameterError("There is no pair of readings to draw: give one or more.")
-    figure = new_figure(6.4, 4.4)
-    axes = figure.add_subplot()
-    differences: list[float] = []
-    for number, (name, some) in enumerate(pairs.items()):
-        areas = _areas_mm2(some)
-        differences += (areas[:, 0] - areas[:, 1]).tolist()
-        axes.scatter(
-            areas.mean(axis=1), areas[:, 0] - areas[:, 1], s=26, label=name, alpha=0.85, lw=0,
-            color=COLOURS[number % len(COLOURS)], marker=_MARKS[number % len(_MARKS)],
-        )  # fmt: skip
-    limits = limits_of(differences, confidence)
-    axes.axhline(limits.bias, color="black", lw=1.4)
-    title = f"n = {limits.cases}, mean difference {limits.bias:+.3g} mm²"
+    columns = min(len(drawn), 3)
+    rows = -(-len(drawn) // columns)
+    figure = new_figure(max(3.0 * columns, 4.0), 2.7 * rows + 0.3)
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for number, (panel, (name, some)) in enumerate(zip(panels, drawn, strict=False)):
+        _draw_areas(panel, name, some, confidence, COLOURS[number % len(COLOURS)])
+    for panel in panels[len(drawn) :]:
+        panel.set_axis_off()
+    figure.supxlabel("mean area, mm²", fontsize=9)
+    figure.supylabel("first − second, mm²", fontsize=9)
+    return figure
+
+
+def _draw_areas(panel: Axes, name: str, some: Found, confidence: float, colour: str) -> None:
+    areas, limits = _areas_mm2(some), area_limits(some, confidence)
+    panel.scatter(areas.mean(axis=1), areas[:, 0] - areas[:, 1], s=22, lw=0, color=colour)
+    panel.axhline(0, color="0.7", lw=0.8)
+    panel.axhline(limits.bias * _MM2, color="black", lw=1.4)
+    title = f"{name}\nn = {limits.cases}, bias {limits.bias * _MM2:+.3g}"
     if limits.cases > 1:
         for limit in (limits.lower, limits.upper):
-            axes.axhline(limit, color="black", lw=1, ls="--")
-        title += f", limits of agreement {limits.lower:.3g} to {limits.upper:.3g}"
-    axes.set_title(title, fontsize=9)
-    axes.set(xlabel="mean area, mm²", ylabel="difference of areas, first − second, mm²")
-    axes.legend(fontsize=8, frameon=False, loc="best")
-    axes.grid(alpha=0.3)
-    return figure
+            panel.axhline(limit * _MM2, color="black", lw=1, ls="--")
+        title += f" ({limits.lower * _MM2:.3g} to {limits.upper * _MM2:.3g})"
+    panel.set_title(title, fontsize=8)
+    panel.tick_params(labelsize=8)
+    panel.grid(alpha=0.3)
 
 
 def _areas_mm2(pairs: Found) -> NDArray[np.float64]:
     """Return (case, reader) areas, those of the slides of a case added up."""
     areas: dict[str, NDArray[np.float64]] = {}
     for case, pair in pairs:
-        both = np.array((pair.first_um2, pair.second_um2)) * 1e-6
+        both = np.array((pair.first_um2, pair.second_um2)) * _MM2
         areas[case] = areas.get(case, 0.0) + both
     return np.array(list(areas.values()))
