@@ -8,9 +8,10 @@ import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slideconcord.comparison.observers.consensus import consensus_of, run_staple
+from slideconcord.comparison.observers.consensus import consensus_of, run_staple, staple
 from slideconcord.comparison.observers.readings import Reader
 from slideconcord.comparison.observers.tally import Tally
+from slideconcord.errors import ParameterError
 
 EVERYWHERE = np.ones((40, 50), np.bool_)
 
@@ -110,3 +111,10 @@ def test_staple_of_readers_who_all_say_one_thing_is_that(value):
     found, answer = consensus_of(tally_of(marked), observers(3), "staple")
     assert answer.tolist() == [bool(value)]
     assert np.isfinite(found.staple.probability).all()
+
+
+@pytest.mark.parametrize("number", [1, 65])
+def test_staple_refuses_readers_it_cannot_weigh(number):
+    marked, _ = noisy(number, 5)
+    with pytest.raises(ParameterError, match="STAPLE weighs 2 to 64 readers"):
+        staple(tally_of(marked), observers(number))

@@ -89,6 +89,16 @@ def test_only_tissue_counts_and_cuts_readings():
     assert found.pairs[0].surface.first_px == 2 * (100 + 50) - 4
 
 
+@pytest.mark.parametrize("rule", ["majority", "staple"])
+def test_a_slide_without_tissue_says_so(rule):
+    slide = replace(shifted(20), tissue=drawn())
+    found = compare_observers([slide], Comparing(consensus=rule))
+    assert found.slides[0].counted_px == 0
+    assert {row["empty"] for row in found.pair_table().records()} == {"both"}
+    assert math.isnan(found.slide_table().records()[0]["fleiss_kappa"])
+    assert any(w.startswith("Nothing counts on slide 1") for w in found.warnings)
+
+
 def test_masks_say_what_their_outlines_say():
     slide = shifted(20)
     frame = Frame(0.0, 0.0, 2.0, 2.0)

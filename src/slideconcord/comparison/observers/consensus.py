@@ -24,6 +24,8 @@ Reals = NDArray[np.float64]
 _START, _CLOSE, _ROUNDS = 0.99999, 1e-14, 10_000
 # A table of all ways that so many readers can mark a pixel in is small.
 _TABLE_READERS = 16
+# As many bits has the number of a way.
+_MOST_READERS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,10 +116,13 @@ def staple(tally: Tally, readers: Sequence[Reader]) -> Consensus:
     Raises
     ------
     ParameterError
-        When there are fewer than two readers.
+        When there are fewer than two readers, or more than 64.
     """
-    if len(readers) < 2:
-        raise ParameterError("STAPLE weighs readers against one another: give two or more.")
+    if not 2 <= len(readers) <= _MOST_READERS:
+        raise ParameterError(
+            f"STAPLE weighs 2 to {_MOST_READERS} readers against one another, and there are "
+            f"{len(readers)}: give as many, or take the majority."
+        )
     found = run_staple(tally)
     marked = tally.rows != 0
     tied = int(tally.counts[found.probability == 0.5].sum())

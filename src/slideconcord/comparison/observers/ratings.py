@@ -189,7 +189,7 @@ def _agreement(
     answers: Ints, counts: Ints, raters: Sequence[str], categories: tuple[Any, ...]
 ) -> RatingAgreement:
     """Return the agreement of answers (item, rater), places in ``categories``, -1 for none."""
-    votes = np.stack([(answers == k).sum(axis=1) for k in range(len(categories))], axis=1)
+    votes = (answers[:, :, None] == np.arange(len(categories))).sum(axis=1)
     complete = (answers >= 0).all(axis=1)
     return RatingAgreement(
         raters=tuple(raters),

@@ -119,6 +119,9 @@ def limit_rows(agreement: ObserverAgreement) -> Iterator[dict[str, Any]]:
 
 def warnings_of(agreement: ObserverAgreement) -> Iterator[str]:
     """Yield what must be said beside every number."""
+    for slide in agreement.slides:
+        if not slide.counted_px:
+            yield f"Nothing counts on {slide.slide}: no tissue. Say what counts, or --whole."
     sizes = sorted({slide.grid.mpp.y for slide in agreement.slides})
     if len(sizes) > 1:
         told = ", ".join(f"{size:g}" for size in sizes)
