@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary, ref
 
 from qtpy.QtWidgets import QApplication
 
+from slideconcord.plugin.compilers import keep_compilers_apart
 from slideconcord.plugin.keys import bind_keys
 from slideconcord.plugin.layers import slide_layer
 from slideconcord.plugin.pins_layer import hide_pins, show_pins
@@ -29,6 +30,7 @@ def session_of(viewer: ViewerModel) -> Session:
     # Plugin widgets get a proxy that is made anew each time: the viewer inside is the constant.
     viewer = getattr(viewer, "__wrapped__", viewer)
     if viewer not in _sessions:
+        keep_compilers_apart()
         _sessions[viewer] = Session(viewer)
     return _sessions[viewer]
 

@@ -141,7 +141,8 @@ class TorchRunner:
         """Return probabilities (n, class, y, x) float32 on the device."""
         import torch
 
-        there = self._transfer.up(torch.from_numpy(np.ascontiguousarray(tiles)))
+        # torch warns of arrays that may not be written to, such as those of a picture.
+        there = self._transfer.up(torch.from_numpy(np.require(tiles, requirements="CW")))
         images, crop = self._standardise(there.flatten(0, -4))
         if there.ndim == 5:  # a tile's levels become channels: RGB of the tile, RGB of its context
             images = images.reshape(len(there), -1, *images.shape[2:])
