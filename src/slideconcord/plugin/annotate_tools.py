@@ -6,19 +6,16 @@ A tool works while the drawing layer is the active one; the space bar lets the m
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari.components._viewer_mouse_bindings import double_click_to_zoom
 from qtpy.QtCore import QObject, Signal
 
-from slideconcord.annotations.editing import operations as op
-from slideconcord.annotations.editing import shapes
+from slideconcord.plugin.strokes import Brush, Eraser
 from slideconcord.plugin.wand import Wand
 
 if TYPE_CHECKING:
-    from slideconcord.annotations import Annotation
     from slideconcord.plugin.annotating import Editor
 
 Tool = Literal["select", "polygon", "freehand", "brush", "eraser", "wand", "split"]
@@ -29,8 +26,7 @@ _SHAPES_MODES = {
     "split": "add_polyline",
 }
 _ROUND = ("brush", "eraser")
-_STEP = 0.15
-"""A stroke's points lie this part of its radius apart, or farther."""
+_DRAGGED = (*_ROUND, "wand")
 
 
 class Tools(QObject):
@@ -91,7 +87,7 @@ class Tools(QObject):
     def _hold_mouse(self) -> None:
         """Let a drag draw, or move the slide."""
         if self._layer.mode == "pan_zoom":
-            self._layer.mouse_pan = self.tool == "select"
+            self._layer.mouse_pan = self.tool not in _DRAGGED
             is_round = self.tool in _ROUND
             shape = {"wand": "crosshair"}.get(self.tool, "standard")
             self._layer.cursor = "circle" if is_round else shape
@@ -112,15 +108,17 @@ class Tools(QObject):
     def _on_press(self, _viewer: Any, event: Any) -> Generator[None, None, None]:
         if event.button != 1 or not self._is_at_work:
             return
-        begin: Callable[[Point], Any] | None = {
-            "brush": self._begin_brush,
-            "eraser": self._begin_eraser,
-            "wand": self._begin_wand,
-        }.get(self.tool)
-        if begin is None:
+        if self.tool not in _DRAGGED:
             yield from self._click(event)
-        elif self._layer.mouse_pan is False:
-            yield from self._drag(event, begin(self._level0(event)))
+        elif not self._layer.mouse_pan:
+            yield from self._drag(event, self._begin(self._level0(event)))
+
+    def _begin(self, at: Point) -> Brush | Eraser | Wand:
+        if self.tool == "brush":
+            return Brush(self.editor, self.radius_um, at)
+        if self.tool == "eraser":
+            return Eraser(self.editor, self.radius_um)
+        return Wand(self.editor, at)
 
     def _click(self, event: Any) -> Generator[None, None, None]:
         at, more, has_moved = self._level0(event), "Shift" in event.modifiers, False
@@ -140,7 +138,7 @@ class Tools(QObject):
             if self.editor.selection:
                 self.pull_vertices()
 
-    def _drag(self, event: Any, stroke: Any) -> Generator[None, None, None]:
+    def _drag(self, event: Any, stroke: Brush | Eraser | Wand) -> Generator[None, None, None]:
         stroke.follow(self._level0(event))
         yield
         while event.type == "mouse_move":
@@ -153,15 +151,6 @@ class Tools(QObject):
         """Return a place of the world in level-0 corner coordinates (x, y)."""
         y, x = self._layer.world_to_data(event.position)[-2:]
         return float(x) + 0.5, float(y) + 0.5
-
-    def _begin_brush(self, at: Point) -> _Stroke:
-        return _Brush(self, at)
-
-    def _begin_eraser(self, at: Point) -> _Stroke:
-        return _Eraser(self, at)
-
-    def _begin_wand(self, at: Point) -> Wand:
-        return Wand(self.editor, at)
 
     # --- the keys -------------------------------------------------------------------------------
 
@@ -197,77 +186,6 @@ class Tools(QObject):
     def _escape(self) -> None:
         self.editor.choose(())
         self.take("select")
-
-
-class _Stroke:
-    """A round brush that is led over the slide."""
-
-    def __init__(self, tools: Tools, at: Point) -> None:
-        self._tools, self._editor = tools, tools.editor
-        self._mpp = tools.editor.entry.slide.mpp
-        self._path: list[Point] = []
-
-    def follow(self, at: Point) -> None:
-        if self._path:
-            dx, dy = at[0] - self._path[-1][0], at[1] - self._path[-1][1]
-            um = ((dx * self._mpp.x) ** 2 + (dy * self._mpp.y) ** 2) ** 0.5
-            if um < _STEP * self._tools.radius_um:
-                return
-        self._path.append(at)
-        self.draft()
-
-    @property
-    def area(self) -> Any:
-        return shapes.stroke(self._path, self._tools.radius_um, self._mpp)
-
-    def draft(self) -> None:
-        """Show what the stroke would make."""
-
-    def end(self) -> None:
-        """Make it."""
-
-
-class _Brush(_Stroke):
-    def __init__(self, tools: Tools, at: Point) -> None:
-        super().__init__(tools, at)
-        disc = shapes.stroke([at], tools.radius_um, self._mpp)
-        self._template: Annotation = self._editor.template(disc, at)
-
-    def draft(self) -> None:
-        whole = self.area
-        if self._template.id in self._editor.sheet:
-            whole = shapes.joined([self._template.geometry, whole])
-        self._editor.draft(replace(self._template, geometry=whole))
-
-    def end(self) -> None:
-        area, template = self.area, self._template
-        self._editor.do(lambda sheet: op.brush(sheet, area, template))
-
-
-class _Eraser(_Stroke):
-    """Erases what is chosen, else what it touches of the class that is drawn."""
-
-    def draft(self) -> None:
-        sheet, area = self._editor.sheet, self.area
-        shown: dict[str, Annotation | None] = {}
-        for key in self._targets(area):
-            left = shapes.cut(sheet[key].geometry, area)
-            shown[key] = None if left.is_empty else replace(sheet[key], geometry=left)
-        self._editor.override(shown)
-
-    def end(self) -> None:
-        area = self.area
-        self._editor.do(lambda sheet: op.erase(sheet, area, self._targets(area)))
-
-    def _targets(self, area: Any) -> list[str]:
-        chosen = self._editor.selection
-        return [
-            a.id
-            for a in self._editor.sheet.near(area.bounds)
-            if (a.id in chosen if chosen else a.class_name == self._editor.class_name)
-            and a.geometry.geom_type in ("Polygon", "MultiPolygon")
-            and not self._editor.sheet.is_locked(a)
-        ]
 
 
 def _calling(action: Callable[[], Any]) -> Callable[[Any], None]:

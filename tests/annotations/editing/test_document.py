@@ -111,11 +111,14 @@ def test_a_document_without_annotations_keeps_its_classes(path):
 
 
 def test_files_of_other_programs_are_edited_in_place(path):
-    write_annotations([square(0, 0), square(20, 0, class_name="Fat")], path)
+    drawn_elsewhere = [square(0, 0), square(20, 0, class_name="Fat")]
+    write_annotations(drawn_elsewhere, path, metadata={"provenance": {"model": "m"}})
     with Document(path, classes=CLASSES) as document:
         assert document.sheet.classes.names == ("Tumor", "Stroma", "Fat")
         document.do(op.delete(document.sheet, [next(iter(document.sheet)).id]))
-    assert [a.class_name for a in read_annotations(path)] == ["Fat"]
+    found = read_annotations(path)
+    assert [a.class_name for a in found] == ["Fat"]
+    assert found.metadata["provenance"] == {"model": "m"}
 
 
 def test_an_untouched_file_stays_as_it_was(path):

@@ -64,10 +64,11 @@ class Document:
     ) -> None:
         self.path = _geojson(Path(path))
         self.about = about or About()
-        self._metadata, self._mode = dict(metadata or {}), mode
+        self._mode = mode
         file = open_locked(journal_of(self.path), mode)
         try:
             kept = read_kept(self.path, self.about)
+            self._metadata = {**kept.metadata, **(metadata or {})}
             self.report = kept.report
             """One line for everything that was repaired, cut off or left out."""
             self.sheet = Sheet(kept.annotations, _with(kept.classes, classes))
@@ -172,8 +173,10 @@ class Document:
         self._journal.begin(number)
 
     def _annotations(self, noted: Mapping[str, Any] | None = None) -> Annotations:
-        about = {"slide_fingerprint": self.about.slide_fingerprint} if self.about else {}
-        return Annotations.of(self.sheet.coloured(), {**self._metadata, **about, **(noted or {})})
+        metadata = {**self._metadata, **(noted or {})}
+        if self.about.slide_fingerprint:
+            metadata["slide_fingerprint"] = self.about.slide_fingerprint
+        return Annotations.of(self.sheet.coloured(), metadata)
 
 
 def read_document(path: str | os.PathLike[str], about: About | None = None) -> Annotations:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,8 @@ class Kept:
     number: int
     journalled: Journalled | None
     report: tuple[str, ...]
+    metadata: Mapping[str, Any]
+    """What else the snapshot notes."""
 
 
 def write_private(annotations: Annotations, path: Path, about: About, mode: int) -> None:
@@ -68,6 +70,8 @@ def read_kept(path: Path, about: About) -> Kept:
     snapshot = read_annotations(path, bounds=about.bounds) if there else Annotations()
     _check_slide(snapshot, about, path)
     number, classes = _noted(snapshot, path)
+    own = (NUMBER, CLASSES, "bounds")
+    noted = {key: value for key, value in snapshot.metadata.items() if key not in own}
     held = read_journal(journal_of(path))
     report = list(snapshot.report)
     if held is not None and held.torn:
@@ -76,7 +80,7 @@ def read_kept(path: Path, about: About) -> Kept:
             f"ended; its {held.torn} bytes were cut off"
         )
     if held is None or (not held.records and held.start != number):
-        return Kept(list(snapshot), classes, number, None, tuple(report))
+        return Kept(list(snapshot), classes, number, None, tuple(report), noted)
     _check_order(held, number, path)
     try:
         annotations, classes = _replay(snapshot, classes, held.records[number - held.start :])
@@ -86,7 +90,7 @@ def read_kept(path: Path, about: About) -> Kept:
             "it was not written by slideconcord.",
             path,
         ) from error
-    return Kept(annotations, classes, number, held, tuple(report))
+    return Kept(annotations, classes, number, held, tuple(report), noted)
 
 
 def _check_slide(snapshot: Annotations, about: About, path: Path) -> None:
