@@ -243,7 +243,9 @@ def test_figures_show_a_dot_for_each_case_and_the_limits_of_the_table(found):
 
 def test_the_methods_section_says_what_was_done(found):
     text = " ".join(methods_text(found))
-    assert text.startswith("Three observers annotated three slides of three cases for Tumor, in 2")
+    assert text.startswith("Three observers annotated three slides of three cases for Tumor; one ")
+    assert "one observer read again in another round" in text
+    assert "were left out. " not in text
     assert "net was compared with them" in text
     assert "pixels of 1 µm" in text
     assert "All pixels of the slides were counted." in text
@@ -261,6 +263,8 @@ def test_the_methods_section_says_what_was_done(found):
 
 
 def test_the_methods_section_follows_the_options(slides):
+    small = compare_observers(slides, Comparing(min_region_um2=50.0))
+    assert "regions under 50 µm² were left out." in " ".join(methods_text(small))
     few = Comparing(mpp=2.0, consensus="staple", surfaces=False, regions=False, confidence=0.9)
     found = compare_observers(slides, few)
     text = " ".join(methods_text(found))

@@ -68,13 +68,15 @@ class _Cited:
 def _readings(found: ObserverAgreement) -> str:
     observers = {r.name for r in found.readers if r.role == "observer"}
     models = {r.name for r in found.readers if r.role == "model"}
-    rounds = {r.round for r in found.readers if r.role == "observer"}
+    again = {r.name for r in found.readers if r.role == "observer" and r.round > 1}
     cases = {slide.case for slide in found.slides}
     classes = [name for name in found.class_names if name]
     text = f"{_count(len(observers), 'observer')} annotated {_count(len(found.slides), 'slide')} "
     text += f"of {_count(len(cases), 'case')}"
     text += f" for {_listed(classes)}" if classes else ""
-    text += f", in {len(rounds)} rounds of reading" if len(rounds) > 1 else ""
+    text += (
+        f"; {_count(len(again), 'observer').lower()} read again in another round" if again else ""
+    )
     text += f"; {_listed(sorted(models))} was compared with them" if len(models) == 1 else ""
     text += f"; the models {_listed(sorted(models))} were compared" if len(models) > 1 else ""
     return text + "."
@@ -107,7 +109,12 @@ def _statistics(found: ObserverAgreement, cited: _Cited) -> str:
     if options.regions:
         sentences.append(
             "Regions (4-connected) of two readings were taken for the same where their "
-            "intersection over union was above one half."
+            "intersection over union was above one half"
+            + (
+                f"; regions under {options.min_region_um2:g} µm² were left out."
+                if options.min_region_um2
+                else "."
+            )
         )
     sentences.append(
         "Where one of two readings was empty, DSC and surface Dice were 0 and distances undefined; "
