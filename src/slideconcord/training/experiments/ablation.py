@@ -20,7 +20,12 @@ from slideconcord.comparison.tables import Table, write_json
 from slideconcord.errors import ParameterError
 from slideconcord.training.data.prepare import tiles_of
 from slideconcord.training.experiments.runs import Row, Run
-from slideconcord.training.experiments.variants import base_values, located, variant
+from slideconcord.training.experiments.variants import (
+    base_values,
+    located,
+    variant,
+    without_recipe,
+)
 from slideconcord.training.sensitivity import measure_sensitivity
 
 if TYPE_CHECKING:
@@ -105,7 +110,7 @@ class Ablation:
         return table
 
     def to_json(self) -> Row:
-        return asdict(self)
+        return without_recipe(asdict(self))
 
     def _measure(self, model: Model, source: TileSource, recipe: Recipe) -> list[Row]:
         tiles = tiles_of(recipe, source, self.split)

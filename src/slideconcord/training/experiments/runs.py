@@ -64,7 +64,7 @@ class Experiment(Protocol):
         ...
 
     def to_json(self) -> Row:
-        """Return all settings as plain values."""
+        """Return all settings but those of the recipe, as plain values; no place."""
         ...
 
 

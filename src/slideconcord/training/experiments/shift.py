@@ -6,6 +6,7 @@ in medical imaging* (radiology), section 3.1 and appendix A; here for pathology 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,7 +22,12 @@ from slideconcord.training.data.tile import IGNORE
 from slideconcord.training.experiments.runs import Row, Run
 from slideconcord.training.experiments.shift_plots import draw_shift
 from slideconcord.training.experiments.shift_tables import write_tables
-from slideconcord.training.experiments.variants import base_values, located, variant
+from slideconcord.training.experiments.variants import (
+    base_values,
+    located,
+    variant,
+    without_recipe,
+)
 from slideconcord.training.settings import unknown
 
 if TYPE_CHECKING:
@@ -90,7 +96,7 @@ class ScannerShift:
             draw_shift(tables, out)
 
     def to_json(self) -> Row:
-        return asdict(self)
+        return without_recipe(asdict(self))
 
     def _known(self, source: TileSource) -> tuple[str, ...]:
         known = sorted({record.scanner for record in source.records})
@@ -113,7 +119,7 @@ class ScannerShift:
         for j in scanners:
             about = {"kind": "matrix", "level": 0.0, "seed": seed, "train": j}
             changes = {"seed": seed, "data": {"scanners": [j]}}
-            name = f"matrix/seed-{seed}/{j}"
+            name = f"matrix/seed-{seed}/{_plain(j)}"
             yield self._run(name, about, recipe, changes, scanners)
 
     def _mixing(self, recipe: Recipe, scanners: Sequence[str], seed: int) -> Iterator[Run]:
@@ -123,7 +129,7 @@ class ScannerShift:
                     about = {"kind": "mixing", "level": fraction, "seed": seed, "train": j}
                     mix = {"mix": {"scanner": k, "fraction": fraction}}
                     changes = {"seed": seed, "data": {"scanners": [j, k], "balance": mix}}
-                    name = f"mixing/seed-{seed}/{j}+{k}-{fraction:g}"
+                    name = f"mixing/seed-{seed}/{_plain(j)}+{_plain(k)}-{fraction:g}"
                     yield self._run(name, about, recipe, changes, [k])
 
     def _noise(self, recipe: Recipe, scanners: Sequence[str], seed: int) -> Iterator[Run]:
@@ -133,7 +139,7 @@ class ScannerShift:
                 noise = {"noise": {"variance": [sd**2, sd**2], "p": 1.0}}
                 changes = {"seed": seed, "data": {"scanners": [j]},
                            "augment+": [noise]}  # fmt: skip
-                name = f"noise/seed-{seed}/{j}-{sd:g}"
+                name = f"noise/seed-{seed}/{_plain(j)}-{sd:g}"
                 yield self._run(name, about, recipe, changes, scanners)
 
     def _run(
@@ -147,6 +153,11 @@ class ScannerShift:
             ]  # fmt: skip
 
         return Run(name, about, variant(recipe, changes), measure)
+
+
+def _plain(scanner: str) -> str:
+    """Return a name that every file system takes."""
+    return re.sub(r"[^\w.+-]+", "-", scanner)
 
 
 def scores_on(

@@ -60,3 +60,8 @@ def located(values: dict[str, Any], data: str | Path | None) -> Recipe:
 def variant(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """Return a recipe with other settings; its data stay where they are."""
     return make_recipe(changed(asdict(recipe), changes))
+
+
+def without_recipe(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an experiment's settings but for its recipe, which may name a place."""
+    return {key: value for key, value in settings.items() if key not in ("recipe", "changes")}
