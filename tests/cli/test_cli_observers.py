@@ -11,6 +11,8 @@ from annotations.studies.study_folders import make_study, square
 from slideconcord.annotations import Annotations, write_annotations
 from slideconcord.cli import main
 from slideconcord.comparison.observers.report import REPORT_FILES
+from slideconcord.samples import shipped_files
+from slideconcord.samples.origin import VIRTUAL
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +64,22 @@ def test_files_of_one_slide(capsys, tmp_path, tiny_slide_path, files):
     assert "--overwrite" in complaint
 
 
+def test_the_report_of_a_virtual_slide_says_so(capsys, tmp_path, files):
+    slide = next(f for f in shipped_files("colon-virtual-small") if f.name.endswith(".tiff"))
+    words = [*of_files(slide, files, "Adelheid", "Benedikt"), "--whole", "--no-surfaces"]
+    status, said, _ = run(capsys, *words, "--json", "--out", tmp_path)
+    assert status == 0
+    assert json.loads(said)["virtual"] == [VIRTUAL]
+    assert f"Virtual data: {VIRTUAL}." in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_a_study_as_json(capsys, tmp_path, study):
     status, said, _ = run(capsys, study, "--out", tmp_path / "out", "--json", "--no-surfaces")
     assert status == 0
     found = json.loads(said)
     assert found["options"]["surfaces"] is False
     assert found["pairs"][0]["hd95_um"] is None
+    assert found["virtual"] == []
     assert found["left_out"] == [
         "s2 by observer 1 in round first: not started",
         "s2 by observer 2 in round first: not started",

@@ -10,6 +10,8 @@ from slideconcord.comparison.case import Case, CaseScan, case_of
 from slideconcord.comparison.case_files import read_case, write_case
 from slideconcord.errors import MismatchError, MissingMppError, ParameterError, SlideError
 from slideconcord.geometry import Mpp
+from slideconcord.samples import shipped_files
+from slideconcord.samples.origin import VIRTUAL
 from slideconcord.segmentation.thresholds import Thresholds
 from slideconcord.segmentation.tuning import Tuning
 
@@ -117,6 +119,12 @@ def test_a_scan_without_pixel_size_asks_for_it_where_it_belongs(folder):
         pass
     with pytest.raises(MissingMppError, match=r"Name the scans in a case\.yaml"):
         case_of([folder / "a.tif", folder / "no-mpp.tif"])
+
+
+def test_virtual_scans_make_a_virtual_case(folder):
+    scans = [each for each in shipped_files("colon-virtual-small") if each.suffix == ".tiff"]
+    assert case_of(scans).virtual == VIRTUAL
+    assert case_of([folder / "a.tif", folder / "b.tif"]).virtual == ""
 
 
 def test_two_copies_of_a_scan_are_no_comparison(folder, tmp_path):

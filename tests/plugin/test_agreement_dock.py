@@ -24,6 +24,8 @@ from slideconcord.plugin.agreement_live_box import NOTHING
 from slideconcord.plugin.agreement_matrix import letter_of
 from slideconcord.plugin.tags import find_layer
 from slideconcord.plugin.viewport import camera_pixel
+from slideconcord.samples import shipped_files
+from slideconcord.samples.origin import VIRTUAL
 
 WAIT_MS = 60_000  # the first comparison compiles
 READINGS = {
@@ -242,6 +244,17 @@ def test_the_report_is_written_and_opened_without_names(dock, compared, qtbot, t
     assert "observer 3" in html
     assert ">cy<" not in html
     assert "The report is written." in dock.setup.message.text()
+
+
+def test_the_report_of_a_virtual_slide_says_so(dock, viewer, files, qtbot, tmp_path, opened):
+    slide = next(f for f in shipped_files("colon-virtual-small") if f.name.endswith(".tiff"))
+    viewer.layers.selection.active = actions.open_slides(viewer, slide)[0]
+    dock.add_files(files[:2])
+    dock.setup.tissue_only.setChecked(False)
+    compare(dock, qtbot)
+    dock.write_report(tmp_path)
+    wait(dock, qtbot)
+    assert f"Virtual data: {VIRTUAL}." in opened[0].read_text()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import tifffile
 
 from slideconcord.errors import ParameterError
 from slideconcord.samples import write_repeating_slide
+from slideconcord.samples.origin import VIRTUAL, virtual_note
+from slideconcord.slides.openslide import OpenSlideReader
+from slideconcord.slides.tiff import TiffReader
 
 SIDE, PERIOD, TILE = 2064, 512, 128
 
@@ -32,6 +36,13 @@ def test_both_readers_see_every_level(path: Path) -> None:
     with openslide.OpenSlide(path) as slide:
         assert [size[0] for size in slide.level_dimensions] == sides
         assert float(slide.properties["openslide.mpp-x"]) == pytest.approx(1.0)
+
+
+def test_every_reader_knows_it_as_virtual(path: Path) -> None:
+    for kind in (OpenSlideReader, TiffReader):
+        with closing(kind(path)) as reader:
+            assert virtual_note(reader.info.scanner) == VIRTUAL
+    assert virtual_note("Aperio GT450") == virtual_note(None) == ""
 
 
 def test_the_picture_repeats_and_ends_where_the_slide_ends(path: Path) -> None:

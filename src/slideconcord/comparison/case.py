@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from slideconcord.errors import MismatchError, MissingMppError, ParameterError
 from slideconcord.geometry import Mpp
+from slideconcord.samples.origin import virtual_note
 from slideconcord.segmentation.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ def case_of(
     """Return a case of slides of one glass; the first one is the hub.
 
     Scanners are called as their files call them. Where these say nothing, or two say the same,
-    all are called "scan 1", "scan 2" and so on: file names may hold a patient's.
+    all are called "scan 1", "scan 2" and so on: file names may hold a patient's. Virtual scans
+    make the case a virtual one.
 
     Raises
     ------
@@ -167,7 +169,8 @@ def case_of(
     scans = tuple(
         CaseScan(path, scanner, mpp) for (path, _, mpp), scanner in zip(found, names, strict=True)
     )
-    return Case(name, scans, names[0] if names else "", registrations)
+    virtual = next((said for _, scanner, _ in found if (said := virtual_note(scanner))), "")
+    return Case(name, scans, names[0] if names else "", registrations, virtual=virtual)
 
 
 def _described(slide: Slide | str | os.PathLike[str]) -> tuple[Path, str, Mpp | None]:

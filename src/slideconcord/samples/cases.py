@@ -10,8 +10,9 @@ from pathlib import Path
 
 from slideconcord.errors import OutputError, ParameterError
 from slideconcord.geometry import Mpp
-from slideconcord.samples.digitise import TILE_PX, VIRTUAL, describe, scan
+from slideconcord.samples.digitise import TILE_PX, describe, scan
 from slideconcord.samples.landmarks import landmarks_csv
+from slideconcord.samples.origin import VIRTUAL
 from slideconcord.samples.presets import FIVE_SCANNERS, SCANNERS
 from slideconcord.samples.regions import truth_regions
 from slideconcord.samples.scanner import VirtualScanner

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from slideconcord.geometry import Box
+from slideconcord.samples.origin import VIRTUAL
 from slideconcord.samples.pyramid import PyramidSpool, Rgb, encode, tiles_of
 from slideconcord.samples.scanner import VirtualScanner, level_count
 from slideconcord.samples.tiff import write_tiff
 from slideconcord.samples.tissue import VirtualTissue
 
 TILE_PX = 256
-VIRTUAL = "VIRTUAL: computed by slideconcord, no patient and no glass slide"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slideconcord.geometry import Box, Frame
-from slideconcord.samples.digitise import VIRTUAL
+from slideconcord.samples.origin import VIRTUAL
 from slideconcord.samples.scanner import VirtualScanner
 from slideconcord.samples.tissue import Classes, VirtualTissue
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Box
-from slideconcord.samples.digitise import VIRTUAL
+from slideconcord.samples.origin import VIRTUAL
 from slideconcord.samples.presets import SCANNERS
 from slideconcord.samples.pyramid import Rgb, encode, halve, tiles_of
 from slideconcord.samples.scanner import LEAST_PX

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from slideconcord.errors import OutputError
+from slideconcord.samples.origin import MAKER
 from slideconcord.samples.pyramid import PyramidSpool
 
 
@@ -51,7 +52,7 @@ def tile_options(tile_px: int, mpp: float) -> dict[str, Any]:
 
 def maker_tags(model: str) -> list[tuple[int, str, int, str, bool]]:
     """Return the TIFF tags Make and Model, so that every reader names the scanner as virtual."""
-    return [(271, "s", 0, "slideconcord virtual scanner", True), (272, "s", 0, model, True)]
+    return [(271, "s", 0, MAKER, True), (272, "s", 0, model, True)]
 
 
 def write_tiff(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -22,7 +22,13 @@ from slideconcord.comparison.observers.naming import Naming
 from slideconcord.comparison.observers.options import Comparing
 from slideconcord.comparison.observers.pictures import FIRST, picture_worst, worst_pairs
 from slideconcord.comparison.observers.readings import Reader, Reading, ReadSlide
-from slideconcord.comparison.observers.report import REPORT_FILES, Extras, render, write_report
+from slideconcord.comparison.observers.report import (
+    REPORT_FILES,
+    TABLES,
+    Extras,
+    render,
+    write_report,
+)
 from slideconcord.comparison.observers.report_numbers import (
     ALL,
     SHOWN,
@@ -159,6 +165,18 @@ def test_tables_and_json_hold_what_was_measured(found, written):
     assert [float(row["dsc"]) for row in rows] == [pair.dsc for pair in pairs]
     told = json.loads((folder / "agreement.json").read_text())
     assert len(told["pairs"]) == len(pairs)
+    # the list of readers and the table of readers are two things
+    assert told["all_readers"] == [asdict(each) for each in found.readers]
+    assert len(told["readers"]) == len(found.tables["readers"].records())
+    assert {name for name in found.tables if isinstance(told[name], list)} == set(TABLES)
+    assert told["virtual"] == []
+
+
+def test_slides_that_nobody_scanned_are_called_virtual(slides, no_plots, tmp_path):
+    unscanned = [replace(each, virtual="VIRTUAL, no patient") for each in slides[:2]]
+    html, facts, *_ = write_report(compare_observers([*unscanned, slides[2]]), tmp_path)
+    assert Page(html.read_text()).text.count("Virtual data: VIRTUAL, no patient.") == 1
+    assert json.loads(facts.read_text())["virtual"] == ["VIRTUAL, no patient"]
 
 
 def test_no_name_of_observer_slide_or_case_is_in_any_file(written, html):
@@ -201,8 +219,7 @@ def test_empty_readings_are_counted_by_rule(slides, no_plots):
 
 
 def test_without_matplotlib_there_are_no_plots_but_all_numbers(found, no_plots):
-    page = Page(render(found, Extras(virtual=["no patient"])))
-    assert "Virtual data: no patient." in page.text
+    page = Page(render(found))
     assert page.alts == []
     assert "Every pair" in page.text
 

@@ -141,6 +141,7 @@ def _slide(slide: ReadSlide, options: Comparing, asked: tuple[str, ...]) -> Slid
         classes,
         label_agreement(placed) if len(placed) > 1 else {},
         slide.fingerprint,
+        slide.virtual,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from slideconcord.annotations import Annotations
 from slideconcord.errors import ParameterError
 from slideconcord.geometry import Mpp
+from slideconcord.samples.origin import virtual_note
 from slideconcord.segmentation.mask import Mask
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class ReadSlide:
     """What counts; all pixels when None."""
     classes: tuple[str, ...] = ()
     """The classes that were asked for. One that nobody marked is compared as well: all agree."""
+    virtual: str = ""
+    """What must be said wherever results appear, when nobody scanned the slide."""
 
     @classmethod
     def of(
@@ -93,6 +96,7 @@ class ReadSlide:
             slide.fingerprint,
             tissue,
             tuple(classes),
+            virtual_note(slide.scanner),
         )
 
     @property

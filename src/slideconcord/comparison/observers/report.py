@@ -48,8 +48,6 @@ class Extras:
     """What a report shows beside the numbers."""
 
     pictures: Sequence[PairPicture] = ()
-    virtual: Sequence[str] = ()
-    """What must be said of slides that nobody scanned."""
 
 
 def write_report(
@@ -64,7 +62,7 @@ def write_report(
     folder
         One that exists.
     extras
-        Pictures, and what must be said of virtual slides.
+        Pictures.
 
     Raises
     ------
@@ -97,7 +95,7 @@ def _context(found: ObserverAgreement, extras: Extras) -> dict[str, Any]:
         "title": f"Agreement of observers: {_plural(len(found.slides), 'slide')}",
         "version": __version__,
         "created": datetime.now(UTC).isoformat(" ", "minutes"),
-        "virtual": list(extras.virtual),
+        "virtual": found.virtual,
         "warnings": found.warnings,
         "first": FIRST,
         "second": SECOND,

@@ -102,6 +102,8 @@ class SlideAgreement:
     """By round, the agreement on which class a pixel is, none included; with two classes or more.
     Where one reader marks two classes, the later class in `classes` counts."""
     fingerprint: str = ""
+    virtual: str = ""
+    """What must be said wherever results appear, when nobody scanned the slide."""
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield one row per class and pair."""
@@ -140,6 +142,11 @@ class ObserverAgreement:
                 for reader in found.readers
             )
         )
+
+    @property
+    def virtual(self) -> tuple[str, ...]:
+        """What must be said of slides that nobody scanned."""
+        return tuple(dict.fromkeys(slide.virtual for slide in self.slides if slide.virtual))
 
     def pair_table(self) -> Table:
         """Return one row per slide, class and pair, with every number."""
@@ -190,11 +197,12 @@ class ObserverAgreement:
         return dict(
             without_nan(
                 {
+                    "virtual": list(self.virtual),
                     "warnings": list(self.warnings),
                     "kinds": KINDS,
                     "empty_rules": EMPTY_RULES,
                     "options": asdict(self.options),
-                    "readers": [asdict(each) for each in self.readers],
+                    "all_readers": [asdict(each) for each in self.readers],
                     **{name: table.records() for name, table in self.tables.items()},
                     "provenance": dict(self.provenance),
                 }
