@@ -18,7 +18,8 @@ from slideconcord.annotations.studies import Observer, Round, Study, StudySlide,
 from slideconcord.comparison.observers.options import Comparing
 from slideconcord.geometry import Box
 from slideconcord.plugin import actions
-from slideconcord.plugin.agreement_dock import BLINDED, ITSELF, NO_SLIDE, TOO_FEW, AgreementDock
+from slideconcord.plugin.agreement_dock import BLINDED, NO_SLIDE, TOO_FEW, AgreementDock
+from slideconcord.plugin.agreement_drawing import ITSELF
 from slideconcord.plugin.agreement_layers import outline_levels, pair_levels, vote_levels
 from slideconcord.plugin.agreement_live_box import NOTHING
 from slideconcord.plugin.agreement_matrix import letter_of
@@ -68,11 +69,11 @@ def compared(dock, files, qtbot):
 def compare(dock, qtbot):
     dock.compare()
     wait(dock, qtbot)
-    return dock.compared
+    return dock.view.compared
 
 
 def wait(dock, qtbot):
-    tasks = (dock.work, dock.drawing, dock.walk.task)
+    tasks = (dock.work, dock.view.drawing, dock.view.walk.task)
     qtbot.waitUntil(lambda: not any(task.is_running for task in tasks), timeout=WAIT_MS)
 
 
@@ -86,10 +87,10 @@ def expected(files, slide):
 
 def test_the_matrix_is_that_of_compare_observers(dock, files, compared):
     found = expected(files, dock.entry.slide)
-    matrix = dock.look.matrix
+    matrix = dock.view.look.matrix
     for measure in ("dsc", "kappa", "hd95_um"):
-        dock.look.measure.setCurrentIndex(dock.look.measure.findData(measure))
-        dock.look.measure.activated.emit(dock.look.measure.currentIndex())
+        dock.view.look.measure.setCurrentIndex(dock.view.look.measure.findData(measure))
+        dock.view.look.measure.activated.emit(dock.view.look.measure.currentIndex())
         values = found.matrix(measure)
         for i in range(4):
             for j in range(4):
@@ -100,51 +101,53 @@ def test_the_matrix_is_that_of_compare_observers(dock, files, compared):
                     assert text == "–"
                 else:
                     assert float(text.replace(",", "")) == pytest.approx(values[i, j], abs=0.051)
-    assert "mm² of slide at 1 µm/px" in dock.look.caption.text()
+    assert "mm² of slide at 1 µm/px" in dock.view.look.caption.text()
 
 
 def test_observers_go_by_numbers_until_names_are_wanted(dock, compared):
     def headers():
-        return [dock.look.matrix.verticalHeaderItem(i).text() for i in range(3)]
+        return [dock.view.look.matrix.verticalHeaderItem(i).text() for i in range(3)]
 
     assert headers() == ["A  observer 1", "B  observer 2", "C  observer 3"]
-    assert dock.look.matrix.horizontalHeaderItem(2).text() == "C"
+    assert dock.view.look.matrix.horizontalHeaderItem(2).text() == "C"
     assert [letter_of(n) for n in (0, 25, 26, 27, 702)] == ["A", "Z", "AA", "AB", "AAA"]
-    dock.look.names.setChecked(True)
+    dock.view.look.names.setChecked(True)
     assert headers() == ["A  ann", "B  bo", "C  cy"]
 
 
 def test_votes_lie_on_the_slide_and_can_be_hidden(dock, viewer, compared):
-    dock.look.votes.setChecked(True)
+    dock.view.look.votes.setChecked(True)
     layer = find_layer(viewer.layers, dock.entry.id, "votes")
-    votes = dock.drawn.stack.votes(Box(0, 0, *dock.drawn.stack.shape))
+    votes = dock.view.drawn.stack.votes(Box(0, 0, *dock.view.drawn.stack.shape))
     np.testing.assert_array_equal(np.asarray(layer.data[0]), votes)
     assert set(np.unique(votes)) == {0, 1, 2, 3}
     assert tuple(layer.scale) == (1.0, 1.0)
-    assert "Votes:" in dock.look.legend.text()
-    dock.look.votes.setChecked(False)
+    assert "Votes:" in dock.view.look.legend.text()
+    dock.view.look.votes.setChecked(False)
     assert find_layer(viewer.layers, dock.entry.id, "votes") is None
 
 
 def test_a_cell_shows_both_outlines_and_where_they_differ(dock, viewer, compared, qtbot):
-    dock.look.matrix.cellClicked.emit(0, 1)
+    dock.view.look.matrix.cellClicked.emit(0, 1)
     wait(dock, qtbot)
     kinds = np.asarray(find_layer(viewer.layers, dock.entry.id, "pair").data[0])
-    a, b = (np.asarray(dock.drawn.stack.read(n, Box(0, 0, *kinds.shape))) for n in dock.pair)
+    a, b = (
+        np.asarray(dock.view.drawn.stack.read(n, Box(0, 0, *kinds.shape))) for n in dock.view.pair
+    )
     np.testing.assert_array_equal(kinds, a + 2 * b.astype(np.uint8))
     lines = np.asarray(find_layer(viewer.layers, dock.entry.id, "outlines").data[0])
     assert set(np.unique(lines)) == {0, 1, 2, 3}
     # outlines lie inside what they go around
     assert not lines[~a & ~b].any()
-    assert "observer 1 only" in dock.look.legend.text()
-    dock.look.matrix.cellClicked.emit(0, 3)
+    assert "observer 1 only" in dock.view.look.legend.text()
+    dock.view.look.matrix.cellClicked.emit(0, 3)
     wait(dock, qtbot)
-    assert dock.pair == ("observer 1", "consensus (majority)")
+    assert dock.view.pair == ("observer 1", "consensus (majority)")
     assert sum("Differs" in layer.name for layer in viewer.layers) == 1
 
 
 def test_boxes_of_a_level_are_parts_of_all_of_it(dock, compared):
-    stack, names = dock.drawn.stack, dock.drawn.voters
+    stack, names = dock.view.drawn.stack, dock.view.drawn.voters
     for levels in (
         vote_levels(stack, names),
         pair_levels(stack, *names[:2]),
@@ -160,25 +163,25 @@ def test_the_walk_goes_to_the_largest_disagreement_and_back(dock, viewer, compar
     # what one of three leaves out, all around the square that all mark
     layer = dock.session.layer_of(dock.entry)
     assert camera_pixel(viewer, layer) == pytest.approx((499.5, 549.5), abs=2)
-    assert dock.look.walk.text().startswith("Disagreement 1 of 2: ")
+    assert dock.view.look.walk.text().startswith("Disagreement 1 of 2: ")
     dock.next_disagreement()
     assert camera_pixel(viewer, layer) == pytest.approx((1049.5, 1249.5), abs=2)
-    assert "Disagreement 2 of 2: 2,500 µm²" in dock.look.walk.text()
-    assert dock.look.walk.text().endswith("marked by observer 2.")
+    assert "Disagreement 2 of 2: 2,500 µm²" in dock.view.look.walk.text()
+    assert dock.view.look.walk.text().endswith("marked by observer 2.")
     dock.next_disagreement(-1)
     assert camera_pixel(viewer, layer) == pytest.approx((499.5, 549.5), abs=2)
 
 
 def test_between_two_the_walk_goes_where_these_two_differ(dock, viewer, compared, qtbot):
-    dock.choose_pair(0, 2)
+    dock.view.choose_pair(0, 2)
     wait(dock, qtbot)
-    dock.look.after.click()
+    dock.view.look.after.click()
     wait(dock, qtbot)
     layer = dock.session.layer_of(dock.entry)
     # cy leaves out the lowest 200 rows of 700 columns
     assert camera_pixel(viewer, layer) == pytest.approx((799.5, 549.5), abs=2)
-    assert "Disagreement 1 of 1: 35,000 µm²" in dock.look.walk.text()
-    assert dock.look.walk.text().endswith("marked by observer 1.")
+    assert "Disagreement 1 of 1: 35,000 µm²" in dock.view.look.walk.text()
+    assert dock.view.look.walk.text().endswith("marked by observer 1.")
 
 
 def test_layers_are_readings_and_what_is_not_ticked_is_left_out(dock, viewer, files, qtbot):
@@ -203,9 +206,9 @@ def test_the_mask_that_is_tuned_is_a_model_without_a_vote(
     dock.add_files(files[:2])
     dock.setup.tissue_only.setChecked(False)
     compare(dock, qtbot)
-    assert [r.role for r in dock.compared.of_class("Tumor").readers].count("model") <= 1
-    assert "model" in [r.name for r in dock.compared.found.readers]
-    assert dock.drawn.voters == ("observer 1", "observer 2")
+    assert [r.role for r in dock.view.compared.of_class("Tumor").readers].count("model") <= 1
+    assert "model" in [r.name for r in dock.view.compared.found.readers]
+    assert dock.view.drawn.voters == ("observer 1", "observer 2")
 
 
 def test_what_is_missing_is_said(dock, viewer, files):
@@ -225,17 +228,17 @@ def test_a_reading_that_cannot_be_read_says_why(dock, files, tmp_path, qtbot):
 
 
 def test_another_slide_takes_matrix_and_layers_away(dock, viewer, compared, qtbot):
-    dock.look.votes.setChecked(True)
+    dock.view.look.votes.setChecked(True)
     first = dock.entry
     viewer.layers.selection.active = actions.open_slides(viewer, first.slide.path)[0]
     assert dock.entry is not first
-    assert dock.look.matrix.rowCount() == 0
+    assert dock.view.look.matrix.rowCount() == 0
     assert find_layer(viewer.layers, first.id, "votes") is None
     assert dock.setup.list.count() == 0
 
 
 def test_the_report_is_written_and_opened_without_names(dock, compared, qtbot, tmp_path, opened):
-    dock.look.names.setChecked(True)
+    dock.view.look.names.setChecked(True)
     dock.write_report(tmp_path)
     wait(dock, qtbot)
     assert opened == [tmp_path / "report.html"]
@@ -278,9 +281,9 @@ def test_who_reads_a_study_here_sees_no_other_reading(dock, study, files):
     dock.open_study(study.folder)
     dock.write_study_report(study.folder)
     follow(dock, NOTHING, "ann")
-    assert dock.study is None
+    assert dock.opened.study is None
     assert not dock.work.is_running
-    assert dock.live.target is None
+    assert dock.drawing.live.target is None
     dock.session.workspace.documents.clear()
 
 
@@ -318,8 +321,8 @@ def test_a_study_gives_its_finished_readings_by_the_numbers_it_gives(dock, study
     assert [reader.label for reader in found.readers[:4]] == [
         "observer 2", "observer 3", "observer 4", "observer 2, round 2"
     ]  # fmt: skip
-    dock.look.names.setChecked(True)
-    assert dock.look.matrix.verticalHeaderItem(3).text() == "D  ann, round 2"
+    dock.view.look.names.setChecked(True)
+    assert dock.view.look.matrix.verticalHeaderItem(3).text() == "D  ann, round 2"
     assert found.matrix()[1, 3] == pytest.approx(1.0)
 
 
@@ -348,7 +351,7 @@ def test_slides_of_a_study_are_opened_from_the_dock(dock, viewer, study):
     dock.setup.slide.activated.emit(1)
     assert dock.entry.slide.name == "second"
     assert [source.reader.label for source in dock.setup.ticked] == ["ann"]
-    dock.open_slide("s1")
+    dock.opened.open_slide("s1")
     assert dock.setup.slide.currentData() == "s1"
     assert len(viewer.layers) == 2
 
@@ -366,18 +369,18 @@ def test_the_dsc_follows_the_drawing(dock, viewer, files, qtbot):
     corners = np.array([[100, 200], [100, 900], [500, 900], [500, 200]]) - 0.5
     layer = viewer.add_shapes([corners * 0.5], shape_type="polygon", name="mine")
     follow(dock, "mine", "ann")
-    qtbot.waitUntil(lambda: dock.live.dsc == pytest.approx(2 / 3), timeout=WAIT_MS)
-    assert dock.live_box.dsc.text() == "DSC 0.667"
-    assert "on pixels of 1 µm" in dock.live_box.note.text()
+    qtbot.waitUntil(lambda: dock.drawing.live.dsc == pytest.approx(2 / 3), timeout=WAIT_MS)
+    assert dock.drawing.box.dsc.text() == "DSC 0.667"
+    assert "on pixels of 1 µm" in dock.drawing.box.note.text()
     second = np.array([[500, 200], [500, 900], [900, 900], [900, 200]]) - 0.5
     layer.add_polygons([second * 0.5])
-    qtbot.waitUntil(lambda: dock.live.dsc == pytest.approx(1.0), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: dock.drawing.live.dsc == pytest.approx(1.0), timeout=WAIT_MS)
     layer.data = []
-    qtbot.waitUntil(lambda: dock.live.dsc == 0.0, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: dock.drawing.live.dsc == 0.0, timeout=WAIT_MS)
     follow(dock, "mine", NOTHING)
-    assert dock.live_box.dsc.text() == "DSC –"
+    assert dock.drawing.box.dsc.text() == "DSC –"
     layer.add_polygons([second * 0.5])
-    assert np.isnan(dock.live.dsc)
+    assert np.isnan(dock.drawing.live.dsc)
 
 
 def test_a_layer_that_is_taken_away_is_compared_no_more(dock, viewer, files, qtbot):
@@ -385,14 +388,14 @@ def test_a_layer_that_is_taken_away_is_compared_no_more(dock, viewer, files, qtb
     corners = np.array([[100, 200], [100, 900], [500, 900], [500, 200]]) - 0.5
     layer = viewer.add_shapes([corners * 0.5], shape_type="polygon", name="mine")
     follow(dock, "mine", "ann")
-    qtbot.waitUntil(lambda: dock.live.counts is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: dock.drawing.live.counts is not None, timeout=WAIT_MS)
     follow(dock, "mine", "mine")
-    assert dock.live.layer is None
-    assert dock.live_box.note.text() == ITSELF
+    assert dock.drawing.live.layer is None
+    assert dock.drawing.box.note.text() == ITSELF
     follow(dock, "mine", "ann")
     viewer.layers.remove(layer)
-    assert dock.live.layer is None
-    assert dock.live_box.dsc.text() == "DSC –"
+    assert dock.drawing.live.layer is None
+    assert dock.drawing.box.dsc.text() == "DSC –"
 
 
 def test_what_the_annotate_dock_draws_is_a_reading_and_followed(
@@ -408,18 +411,18 @@ def test_what_the_annotate_dock_draws_is_a_reading_and_followed(
     name = editor.layer.name
     assert [source.reader.label for source in dock.setup.ticked] == [name, "ann"]
     follow(dock, name, "ann")
-    qtbot.waitUntil(lambda: dock.live.dsc == 0.0, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: dock.drawing.live.dsc == 0.0, timeout=WAIT_MS)
     drawn = Annotation(shapely.box(200, 100, 900, 500))
     assert editor.do(op.add([drawn]))
-    qtbot.waitUntil(lambda: dock.live.dsc == pytest.approx(2 / 3), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: dock.drawing.live.dsc == pytest.approx(2 / 3), timeout=WAIT_MS)
     editor.undo()
-    qtbot.waitUntil(lambda: dock.live.dsc == 0.0, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: dock.drawing.live.dsc == 0.0, timeout=WAIT_MS)
     editor.close()
-    assert dock.live.layer is None
+    assert dock.drawing.live.layer is None
 
 
 def follow(dock, drawing, reading):
-    box = dock.live_box
+    box = dock.drawing.box
     box.drawing.setCurrentIndex(box.drawing.findText(drawing))
     box.reading.setCurrentIndex(box.reading.findText(reading))
     box.reading.activated.emit(box.reading.currentIndex())
@@ -430,12 +433,12 @@ def test_live_counts_are_those_of_numpy(dock, viewer, files, qtbot):
     corners = np.array([[100, 200], [100, 900], [500, 900], [500, 200]]) - 0.5
     viewer.add_shapes([corners * 0.5], shape_type="polygon", name="mine")
     follow(dock, "mine", "bo")
-    qtbot.waitUntil(lambda: dock.live.counts is not None, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: dock.drawing.live.counts is not None, timeout=WAIT_MS)
     mine, other = np.zeros((750, 1000), bool), np.zeros((750, 1000), bool)
     mine[50:250, 100:450] = True
     other[60:450, 110:450] = True
     other[500:550, 600:650] = True
-    counts = dock.live.counts
+    counts = dock.drawing.live.counts
     assert counts.tp == np.count_nonzero(mine & other)
     assert counts.fp == np.count_nonzero(mine & ~other)
     assert counts.fn == np.count_nonzero(~mine & other)
@@ -446,12 +449,12 @@ def test_thresholds_are_tuned_against_a_reading(dock, viewer, model, files, tmp_
     dock.add_files(files)
     list(actions.run_segmentation(viewer, folder=tmp_path / "runs"))
     entry = dock.entry
-    assert not dock.live_box.tune.isEnabled()
+    assert not dock.drawing.box.tune.isEnabled()
     entry.index = sc.index_thresholds(entry.probability)
     follow(dock, NOTHING, "ann")
-    dock._show_live()
-    assert dock.live_box.tune.isEnabled()
-    dock.live_box.tune.click()
+    dock.drawing.show_score()
+    assert dock.drawing.box.tune.isEnabled()
+    dock.drawing.box.tune.click()
     qtbot.waitUntil(lambda: entry.reference is not None, timeout=WAIT_MS)
     assert entry.reference.name == "ann.geojson"
     follow(dock, NOTHING, "model")
