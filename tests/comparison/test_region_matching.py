@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from comparison.comparison_maps import masks, picture, placed
 from slideconcord.comparison.counts import ConfusionCounts
-from slideconcord.comparison.labelling import BandLabels
+from slideconcord.comparison.labelling import BandLabels, RunLabels
 from slideconcord.comparison.operands import bring_together
 from slideconcord.comparison.regions import match_operands, match_regions
 from slideconcord.errors import ParameterError
@@ -138,11 +139,12 @@ def test_masks_on_disk_match_the_same(tmp_path):
     assert match_operands(bring_together(*opened), band_rows=17) == match_regions(*arrays)
 
 
-def test_a_region_that_parts_and_meets_again_over_many_bands_is_one():
+@pytest.mark.parametrize("labels_of", [BandLabels, RunLabels])
+def test_a_region_that_parts_and_meets_again_over_many_bands_is_one(labels_of):
     comb = np.zeros((40, 21), bool)
     comb[:, ::2] = True
     comb[-1] = True
-    bands = BandLabels()
+    bands = labels_of()
     for y in range(0, 40, 3):
         bands.add(comb[y : y + 3])
     assert bands.finish().areas.tolist() == [int(comb.sum())]
@@ -151,3 +153,25 @@ def test_a_region_that_parts_and_meets_again_over_many_bands_is_one():
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0)])
 def test_a_mask_of_no_pixel_has_no_regions(shape):
     assert match_regions(np.zeros(shape, bool), np.zeros(shape, bool)).counts == ConfusionCounts()
+
+
+def painted(runs, width):
+    labels = np.zeros((len(runs.firsts) - 1, width), np.int64)
+    for y, row in enumerate(labels):
+        for run in range(runs.firsts[y], runs.firsts[y + 1]):
+            row[slice(*runs.bounds[run])] = runs.labels[run]
+    return labels
+
+
+@given(arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 19))), st.integers(1, 9))
+def test_runs_are_the_regions_of_pixels(mask, rows):
+    bands = RunLabels()
+    parts = [bands.add(mask[y : y + rows]) for y in range(0, len(mask), rows)]
+    found = bands.finish()
+    labels = np.concatenate([painted(runs, mask.shape[1]) for runs in parts])
+    number = found.number[labels] + 1
+    expected, count = ndimage.label(mask)
+    assert np.array_equal(number > 0, mask)
+    both = np.unique(np.stack([number[mask], expected[mask]]), axis=1)
+    assert both.shape[1] == len(found.areas) == count
+    assert np.array_equal(found.areas, np.bincount(number[mask], minlength=count + 1)[1:])

@@ -11,6 +11,8 @@ from slideconcord.compiled import compiled
 
 Ints = NDArray[np.int64]
 _FREE = -1
+# Beyond the end of any row.
+_END = 2**31 - 1
 
 
 @compiled
@@ -48,6 +50,69 @@ def tally_planes(
                     slots = _wider(rows[:used], 4 * len(slots))
             x = stop
     return rows[:used].copy(), counts[:used].copy()
+
+
+@compiled
+def tally_runs(
+    bounds: NDArray[np.int32], labels: NDArray[np.int32], firsts: Ints
+) -> tuple[NDArray[np.int32], Ints]:
+    """Return the distinct columns of labels where any plane has a run, and their pixels.
+
+    ``firsts`` (plane, y + 1) are the first runs of each plane's rows among all ``bounds``
+    (run, 2) and ``labels`` (run,); 0 is the label between runs.
+    """
+    number, height = len(firsts), firsts.shape[1] - 1
+    rows = np.empty((64, number), np.int32)
+    counts = np.zeros(64, np.int64)
+    slots = np.full(256, _FREE, np.int64)
+    used = 0
+    runs = np.empty(number, np.int64)
+    column = np.empty((number, 1, 1), np.int32)
+    for y in range(height):
+        runs[:] = firsts[:, y]
+        x = 0
+        while x < _END:
+            stop = _next_column(bounds, labels, firsts, y, runs, x, column)
+            if np.any(column):
+                slot = _find(column, 0, 0, rows, slots)
+                if slots[slot] == _FREE:
+                    if used == len(rows):
+                        rows, counts = _longer(rows, counts)
+                    rows[used] = column[:, 0, 0]
+                    slots[slot] = used
+                    used += 1
+                counts[slots[slot]] += stop - x
+                if 3 * used > len(slots):
+                    slots = _wider(rows[:used], 4 * len(slots))
+            x = stop
+    return rows[:used].copy(), counts[:used].copy()
+
+
+@compiled
+def _next_column(
+    bounds: NDArray[np.int32],
+    labels: NDArray[np.int32],
+    firsts: Ints,
+    y: int,
+    runs: Ints,
+    x: int,
+    column: NDArray[np.int32],
+) -> int:
+    """Write the labels at ``x`` of a row, move ``runs`` on to it, and return where they change."""
+    stop = _END
+    for plane in range(len(runs)):
+        run, last = runs[plane], firsts[plane, y + 1]
+        while run < last and bounds[run, 1] <= x:
+            run += 1
+        runs[plane] = run
+        column[plane, 0, 0] = 0
+        if run < last:
+            if bounds[run, 0] <= x:
+                column[plane, 0, 0] = labels[run]
+                stop = min(stop, bounds[run, 1])
+            else:
+                stop = min(stop, bounds[run, 0])
+    return stop
 
 
 @compiled

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.comparison.counts import ConfusionCounts
-from slideconcord.comparison.labelling import BandLabels
+from slideconcord.comparison.labelling import RunLabels
 from slideconcord.comparison.observers.tally import Tally
 
 Bools = NDArray[np.bool_]
@@ -24,14 +24,13 @@ class RegionTally:
     """Takes the readings band by band; says afterwards which regions share how many pixels."""
 
     def __init__(self, readers: int) -> None:
-        self._labels = tuple(BandLabels() for _ in range(readers))
+        self._labels = tuple(RunLabels() for _ in range(readers))
         self._parts: list[Tally] = []
 
     def add(self, marked: Bools, pool: Executor) -> None:
         """Take the next rows of all readings, (reader, y, x)."""
         bands = pool.map(lambda each: each[0].add(each[1]), zip(self._labels, marked, strict=True))
-        planes = np.stack([band.astype(np.int32) for band in bands])
-        self._parts.append(Tally.of(planes, np.asarray(marked.any(axis=0))))
+        self._parts.append(Tally.of_runs(list(bands)))
 
     def matches(
         self, pairs: Iterable[tuple[int, int]], min_region_px: float = 0.0

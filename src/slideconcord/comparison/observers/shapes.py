@@ -48,10 +48,8 @@ def shapes_of(
                 _add_borders(borders, marked, top, pool)
             if regions is not None:
                 regions.add(marked[:, 1:-1], pool)
-    surfaces = []
-    if options.surfaces:
-        ready = [Border.of(parts, placed.grid.mpp) for parts in borders]
-        surfaces = compare_all_borders(ready, pairs, options.tolerance_um)
+        ready = list(pool.map(lambda parts: Border.of(parts, placed.grid.mpp), borders))
+    surfaces = compare_all_borders(ready, pairs, options.tolerance_um) if options.surfaces else []
     least_px = options.min_region_um2 / placed.grid.pixel_um2
     return surfaces, [] if regions is None else regions.matches(pairs, least_px)
 

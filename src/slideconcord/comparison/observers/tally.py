@@ -6,7 +6,7 @@ table of every pair, kappas, votes, and any consensus.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.comparison.counts import ConfusionCounts
-from slideconcord.comparison.observers._tally import tally_planes
+from slideconcord.comparison.labelling import Runs
+from slideconcord.comparison.observers._tally import tally_planes, tally_runs
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -35,6 +36,17 @@ class Tally:
         if planes.dtype == np.bool_:
             planes = planes.view(np.uint8)
         return cls(*tally_planes(planes, counted.view(np.uint8)))
+
+    @classmethod
+    def of_runs(cls, planes: Sequence[Runs]) -> Tally:
+        """Count the labels of the same rows of all readers, where any of them has a run."""
+        begins = np.cumsum([0, *(len(each.labels) for each in planes[:-1])])
+        firsts = [each.firsts + begin for each, begin in zip(planes, begins, strict=True)]
+        bounds, labels = (
+            np.concatenate([getattr(each, name) for each in planes])
+            for name in ("bounds", "labels")
+        )
+        return cls(*tally_runs(bounds, labels, np.stack(firsts)))
 
     @classmethod
     def total(cls, parts: Iterable[Tally], readers: int) -> Tally:
