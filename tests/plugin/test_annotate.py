@@ -16,8 +16,8 @@ from slideconcord.annotations import Annotation, read_annotations, write_annotat
 from slideconcord.annotations.editing import Document
 from slideconcord.annotations.editing import operations as op
 from slideconcord.geometry import Box
-from slideconcord.plugin import actions, annotate_dock
-from slideconcord.plugin.annotate_classes import HIDE, KEY, LOCK, NAME
+from slideconcord.plugin import actions, annotate_documents, annotate_files
+from slideconcord.plugin.annotate_class_rows import HIDE, KEY, LOCK, NAME
 from slideconcord.plugin.annotate_dock import AnnotateDock
 from slideconcord.plugin.session import session_of
 from slideconcord.plugin.tags import find_layer
@@ -335,12 +335,12 @@ def darkest(dock) -> tuple[float, float]:
 def test_model_regions_become_annotations_with_one_click(
     window, dock, mouse, model, qtbot, tmp_path, monkeypatch, bulk
 ):
-    monkeypatch.setattr(annotate_dock, "BULK", bulk)
+    monkeypatch.setattr(annotate_documents, "BULK", bulk)
     list(actions.run_segmentation(window, box=VIEW, folder=tmp_path / "runs"))
     put(dock, box(400, 400, 20, "Stroma"))
     entry = dock.entry
-    qtbot.waitUntil(lambda: dock.take.isEnabled(), timeout=WAIT_MS)
-    dock.take.click()
+    qtbot.waitUntil(lambda: dock.files.take.isEnabled(), timeout=WAIT_MS)
+    dock.files.take.click()
     qtbot.waitUntil(lambda: dock.editor is not None and len(dock.editor.sheet) > 1, timeout=WAIT_MS)
     taken = [a for a in dock.editor.sheet if a.class_name == "Tumor"]
     from slideconcord.plugin.masks import finish
@@ -361,7 +361,7 @@ def test_files_are_opened_and_saved_in_any_format(dock, mouse, qtbot, tmp_path):
     assert dock.editor.sheet.classes.names[-1] == "Gland"
     dock.open_file(tmp_path / "missing.xml")
     qtbot.waitUntil(lambda: "does not exist" in dock.message.text(), timeout=WAIT_MS)
-    path, name = annotate_dock.named(tmp_path / "copy", next(iter(annotate_dock.FILTERS)))
+    path, name = annotate_files.named(tmp_path / "copy", next(iter(annotate_files.FILTERS)))
     assert (path.name, name) == ("copy.geojson", "geojson")
     copy = tmp_path / "copy.xml"
     dock.save_copy(copy, "imagescope")

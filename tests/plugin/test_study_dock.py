@@ -395,14 +395,14 @@ def test_a_blinded_reading_takes_nothing_from_a_model_or_a_file(
     dock.open_slide("s1")
     ready(qtbot, annotating)
     may = model_output == "shown"
-    offered = annotating.take, annotating.open, annotating.box.tools["wand"]
+    offered = annotating.files.take, annotating.files.open, annotating.box.tools["wand"]
     assert [widget.isEnabled() for widget in offered] == [may] * 3
-    assert not annotating.keep.isEnabled()
-    assert annotating.save_as.isEnabled()
+    assert not annotating.files.keep.isEnabled()
+    assert annotating.files.save_as.isEnabled()
     dock.leave()
     actions.open_slides(viewer_model, tiny_slide_path)
     ready(qtbot, annotating)
-    assert all(widget.isEnabled() for widget in (*offered, annotating.keep))
+    assert all(widget.isEnabled() for widget in (*offered, annotating.files.keep))
 
 
 def test_who_was_taken_over_while_drawing_is_told_and_loses_the_window(

@@ -1,12 +1,12 @@
-"""The class list of the Annotate dock: colour, name, key, lock, hide and how many there are."""
+"""The class list of the Annotate dock, and what a hand changes in it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QColorDialog,
@@ -20,12 +20,24 @@ from qtpy.QtWidgets import (
 )
 
 from slideconcord.annotations.classes import AnnotationClass, next_colour
+from slideconcord.annotations.editing import operations as op
+from slideconcord.plugin.annotate_class_rows import (
+    COLOUR,
+    COUNT,
+    HIDE,
+    KEY,
+    LOCK,
+    NAME,
+    TITLES,
+    row_of,
+)
 
 if TYPE_CHECKING:
     from slideconcord.annotations.editing import Sheet
 
-COLOUR, NAME, KEY, LOCK, HIDE, COUNT = range(6)
-_TITLES = ("", "Class", "Key", "Lock", "Hide", "n")
+ADD_TIP = "Add a class; double click its name, key or colour to change them"
+REMOVE_TIP = "Remove the chosen class with all that was drawn of it"
+_WIDTHS = {COLOUR: 28, KEY: 34, LOCK: 38, HIDE: 38, COUNT: 58}
 _ROW_PX, _MOST_ROWS = 24, 8
 
 
@@ -34,19 +46,15 @@ class ClassTable(QWidget):
 
     chosen = Signal(str)
     """Draw this class."""
-    edited = Signal(str, object)
-    """The class called so should be this AnnotationClass."""
-    locked = Signal(str, bool)
-    hidden = Signal(str, bool)
-    added = Signal(object)
-    """An AnnotationClass."""
-    removed = Signal(str)
+    change_wanted = Signal(object)
+    """A function that gives, for a Sheet, the Change of its classes."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._sheet: Sheet | None = None
+        self._fixed = ""
         self._is_filling = False
-        self.table = QTableWidget(0, len(_TITLES))
+        self.table = QTableWidget(0, len(TITLES))
         self.add, self.remove = QPushButton("Add class"), QPushButton("Remove class")
         self._lay_out()
         self.table.itemSelectionChanged.connect(self._choose)
@@ -55,14 +63,18 @@ class ClassTable(QWidget):
         self.add.clicked.connect(self._add)
         self.remove.clicked.connect(self._remove)
 
-    def show_sheet(self, sheet: Sheet | None, class_name: str | None) -> None:
-        """Show the classes of a sheet, and which of them is drawn."""
-        self._sheet, self._is_filling = sheet, True
+    def show_sheet(self, sheet: Sheet | None, class_name: str | None, fixed: str = "") -> None:
+        """Show the classes of a sheet, and which of them is drawn.
+
+        ``fixed`` says why the list cannot be changed; classes can be locked and hidden even so.
+        """
+        self._sheet, self._fixed, self._is_filling = sheet, fixed, True
         try:
             classes = list(sheet.classes) if sheet is not None else []
             self.table.setRowCount(len(classes))
             for row, each in enumerate(classes):
-                self._fill(row, each)
+                for column, item in enumerate(row_of(each, sheet, fixed) if sheet else ()):
+                    self.table.setItem(row, column, item)
                 if each.name == class_name:
                     self.table.selectRow(row)
             rows = min(max(len(classes), 2), _MOST_ROWS) + 1
@@ -70,34 +82,9 @@ class ClassTable(QWidget):
         finally:
             self._is_filling = False
         self.setEnabled(sheet is not None)
-
-    def _fill(self, row: int, each: AnnotationClass) -> None:
-        if self._sheet is None:
-            return
-        swatch = QPixmap(14, 14)
-        swatch.fill(QColor(*each.colour))
-        texts = {
-            NAME: each.name,
-            KEY: each.key.upper(),
-            COUNT: f"{self._sheet.counts[each.name]:,}",
-        }
-        checks = {LOCK: self._sheet.classes.locked, HIDE: self._sheet.classes.hidden}
-        for column in range(len(_TITLES)):
-            item = QTableWidgetItem(texts.get(column, ""))
-            flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-            if column in (NAME, KEY):
-                flags |= Qt.ItemFlag.ItemIsEditable
-            if column in checks:
-                flags |= Qt.ItemFlag.ItemIsUserCheckable
-                is_on = each.name in checks[column]
-                item.setCheckState(Qt.CheckState.Checked if is_on else Qt.CheckState.Unchecked)
-            if column == COLOUR:
-                item.setIcon(QIcon(swatch))
-                item.setToolTip("Double click to choose another colour")
-            if column == COUNT:
-                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            item.setFlags(flags)
-            self.table.setItem(row, column, item)
+        for button, tip in ((self.add, ADD_TIP), (self.remove, REMOVE_TIP)):
+            button.setEnabled(not fixed)
+            button.setToolTip(fixed or tip)
 
     def _class_of(self, row: int) -> AnnotationClass | None:
         listed = list(self._sheet.classes) if self._sheet is not None else []
@@ -114,22 +101,29 @@ class ClassTable(QWidget):
             return
         is_on = item.checkState() == Qt.CheckState.Checked
         if item.column() == LOCK:
-            self.locked.emit(each.name, is_on)
+            self.change_wanted.emit(
+                lambda s: op.edit_classes(s, s.classes.with_locked(each.name, is_on), "lock class")
+            )
         elif item.column() == HIDE:
-            self.hidden.emit(each.name, is_on)
+            self.change_wanted.emit(
+                lambda s: op.edit_classes(s, s.classes.with_hidden(each.name, is_on), "hide class")
+            )
         elif item.column() == NAME:
-            self.edited.emit(each.name, lambda: replace(each, name=item.text().strip()))
+            self._replace(each, name=item.text().strip())
         elif item.column() == KEY:
-            self.edited.emit(each.name, lambda: replace(each, key=item.text().strip().lower()))
+            self._replace(each, key=item.text().strip().lower())
+
+    def _replace(self, each: AnnotationClass, **values: Any) -> None:
+        # made by the change, so that what makes no sense is refused as a change is
+        self.change_wanted.emit(lambda s: op.replace_class(s, each.name, replace(each, **values)))
 
     def _ask_colour(self, row: int, column: int) -> None:
         each = self._class_of(row)
-        if column != COLOUR or each is None:
+        if column != COLOUR or each is None or self._fixed:
             return
         found = QColorDialog.getColor(QColor(*each.colour), self, f"Colour of {each.name}")
         if found.isValid():
-            colour = found.red(), found.green(), found.blue()
-            self.edited.emit(each.name, lambda: replace(each, colour=colour))
+            self._replace(each, colour=(found.red(), found.green(), found.blue()))
 
     def _add(self) -> None:
         if self._sheet is None:
@@ -138,16 +132,17 @@ class ClassTable(QWidget):
         names, keys = {each.name for each in listed}, {each.key for each in listed}
         number = next(n for n in range(len(listed) + 1, 1000) if f"Class {n}" not in names)
         key = next((k for k in "123456789" if k not in keys), "")
-        self.added.emit(AnnotationClass(f"Class {number}", next_colour(listed), key))
+        new = AnnotationClass(f"Class {number}", next_colour(listed), key)
+        self.change_wanted.emit(lambda s: op.edit_classes(s, s.classes.added(new), "add class"))
 
     def _remove(self) -> None:
         each = self._class_of(self.table.currentRow())
         if each is not None:
-            self.removed.emit(each.name)
+            self.change_wanted.emit(lambda s: op.remove_class(s, each.name))
 
     def _lay_out(self) -> None:
         table = self.table
-        table.setHorizontalHeaderLabels(_TITLES)
+        table.setHorizontalHeaderLabels(TITLES)
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(_ROW_PX)
         table.horizontalHeader().setFixedHeight(_ROW_PX)
@@ -156,7 +151,7 @@ class ClassTable(QWidget):
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        for column, width in {COLOUR: 28, KEY: 34, LOCK: 38, HIDE: 38, COUNT: 58}.items():
+        for column, width in _WIDTHS.items():
             table.setColumnWidth(column, width)
         table.horizontalHeader().setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         buttons = QHBoxLayout()

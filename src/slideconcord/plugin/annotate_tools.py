@@ -5,13 +5,13 @@ A tool works while the drawing layer is the active one; the space bar lets the m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from functools import partial
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari.components._viewer_mouse_bindings import double_click_to_zoom
 from qtpy.QtCore import QObject, Signal
 
+from slideconcord.plugin.annotate_keys import Keys
 from slideconcord.plugin.strokes import Brush, Eraser
 from slideconcord.plugin.wand import Wand
 
@@ -40,7 +40,6 @@ class Tools(QObject):
         self.editor = editor
         self.tool: Tool = "select"
         self.radius_um = 20.0
-        self._class_keys: dict[str, str] = {}
         self._layer = editor.sketch.layer
         self._viewer = editor.session.viewer
         self._viewer.mouse_drag_callbacks.append(self._on_press)
@@ -49,7 +48,7 @@ class Tools(QObject):
         if self._zooms:
             self._viewer.mouse_double_click_callbacks.remove(double_click_to_zoom)
         editor.chosen.connect(self._on_chosen)
-        self._bind_keys()
+        self.keys = Keys(editor, self._escape, self._hold_mouse)
 
     def close(self) -> None:
         """Let go of the mouse."""
@@ -152,46 +151,6 @@ class Tools(QObject):
         y, x = self._layer.world_to_data(event.position)[-2:]
         return float(x) + 0.5, float(y) + 0.5
 
-    # --- the keys -------------------------------------------------------------------------------
-
-    def _bind_keys(self) -> None:
-        editor, bind = self.editor, self._layer.bind_key
-
-        def pan(_layer: Any) -> Generator[None, None, None]:
-            self._layer.mouse_pan = True
-            yield
-            self._hold_mouse()
-
-        bind("Space", pan, overwrite=True)
-        for key, action in {
-            "Control-Z": editor.undo,
-            "Control-Shift-Z": editor.redo,
-            "Control-Y": editor.redo,
-            "Delete": editor.delete_chosen,
-            "Backspace": editor.delete_chosen,
-            "Escape": self._escape,
-        }.items():
-            bind(key, _calling(action), overwrite=True)
-        self.bind_classes()
-
-    def bind_classes(self) -> None:
-        """Let each class be chosen by its key, and no other key choose one."""
-        for key in self._class_keys:
-            self._layer.bind_key(key, None)
-        self._class_keys = {c.key.upper(): c.name for c in self.editor.sheet.classes if c.key}
-        for key, name in self._class_keys.items():
-            take = partial(self.editor.take_class, name)
-            self._layer.bind_key(key, _calling(take), overwrite=True)
-
     def _escape(self) -> None:
         self.editor.choose(())
         self.take("select")
-
-
-def _calling(action: Callable[[], Any]) -> Callable[[Any], None]:
-    """Return what a key does; a function, since napari asks for its name."""
-
-    def act(_layer: Any) -> None:
-        action()
-
-    return act

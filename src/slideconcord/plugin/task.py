@@ -29,15 +29,24 @@ class Task(QObject):
         """How much is done, 0 to 1; None where that is not known."""
         self._job: Job | None = None
         self._take: Take | None = None
+        self._drop: Take | None = None
 
     @property
     def is_running(self) -> bool:
         return self._job is not None
 
-    def start(self, steps: Steps, take: Take, text: str) -> None:
-        """Begin; what runs is dropped. ``take`` gets the result, on the GUI's thread."""
+    def start(self, steps: Steps, take: Take, text: str, drop: Take | None = None) -> None:
+        """Begin; what runs is dropped.
+
+        Parameters
+        ----------
+        steps : gives the generator
+        take : gets the result, on the GUI's thread
+        text : what is told at first
+        drop : gets a result that came too late to be taken
+        """
         self.close()
-        self._take = take
+        self._take, self._drop = take, drop
         self._job = Job(steps)
         self._job.advanced.connect(self._advance)
         self._job.ended.connect(self._end)
@@ -54,6 +63,8 @@ class Task(QObject):
         """Stop, and wait for the thread."""
         if self._job is not None:
             self._job.close()
+            if self._drop is not None and self._job.result is not None:
+                self._drop(self._job.result)
         self._job, self.message, self.share = None, "", None
 
     @Slot(object)

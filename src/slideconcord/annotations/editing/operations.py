@@ -12,7 +12,8 @@ from slideconcord.annotations.classes import AnnotationClass
 from slideconcord.annotations.editing import shapes
 from slideconcord.annotations.editing.change import Change, Edit
 from slideconcord.annotations.editing.class_list import ClassList
-from slideconcord.annotations.editing.sheet import Sheet, called
+from slideconcord.annotations.editing.rules import called
+from slideconcord.annotations.editing.sheet import Sheet
 from slideconcord.errors import AnnotationError
 from slideconcord.geometry import Mpp
 
