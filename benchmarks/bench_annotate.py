@@ -123,7 +123,7 @@ def shapes_edits(window: Window, polygons: np.ndarray) -> list[float]:
 def opening(slide: Path, results: Path, polygons: np.ndarray, side_px: int) -> None:
     from slideconcord.annotations import Annotation, write_annotations
     from slideconcord.plugin.annotate_dock import AnnotateDock
-    from slideconcord.plugin.annotate_jobs import default_path
+    from slideconcord.plugin.annotate_place import default_path
     from slideconcord.slides import open_slide
 
     path = default_path(results, open_slide(slide))

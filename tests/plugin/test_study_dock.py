@@ -7,6 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor
 
 from annotations.studies.study_folders import TWO_ROUNDS, make_study, square
 from slideconcord.annotations import write_annotations
@@ -15,6 +16,7 @@ from slideconcord.annotations.studies.order import Order
 from slideconcord.annotations.studies.owner import Owner
 from slideconcord.geometry import Frame
 from slideconcord.plugin import actions
+from slideconcord.plugin.annotate_class_rows import COLOUR, HIDE, KEY, NAME
 from slideconcord.plugin.annotate_dock import AnnotateDock
 from slideconcord.plugin.study_dock import StudyDock
 from slideconcord.plugin.tags import tag_of
@@ -403,6 +405,34 @@ def test_a_blinded_reading_takes_nothing_from_a_model_or_a_file(
     actions.open_slides(viewer_model, tiny_slide_path)
     ready(qtbot, annotating)
     assert all(widget.isEnabled() for widget in (*offered, annotating.files.keep))
+
+
+def test_the_classes_of_a_study_can_be_locked_and_hidden_but_not_changed(
+    dock, viewer_model, tiny_slide_path, qtbot, monkeypatch
+):
+    annotating = annotate(viewer_model, qtbot)
+    dock.choose("o1")
+    dock.open_slide("s1")
+    editor, classes = ready(qtbot, annotating), annotating.classes
+    for button in (classes.add, classes.remove):
+        assert not button.isEnabled()
+        assert "the study says which classes there are" in button.toolTip()
+    for column in (NAME, KEY):
+        item = classes.table.item(0, column)
+        assert not item.flags() & Qt.ItemFlag.ItemIsEditable
+        assert "the study says" in item.toolTip()
+    monkeypatch.setattr("qtpy.QtWidgets.QColorDialog.getColor", lambda *_: QColor("red"))
+    classes.table.cellDoubleClicked.emit(0, COLOUR)
+    assert [each.name for each in editor.sheet.classes] == ["Tumor", "Stroma"]
+    assert editor.sheet.undo_label is None
+    classes.table.item(0, HIDE).setCheckState(Qt.CheckState.Checked)
+    assert editor.sheet.classes.hidden == {"Tumor"}
+    dock.leave()
+    actions.open_slides(viewer_model, tiny_slide_path)
+    ready(qtbot, annotating)
+    assert classes.add.isEnabled()
+    classes.table.cellDoubleClicked.emit(0, COLOUR)
+    assert annotating.editor.sheet.classes.of("Tumor").hex == "#ff0000"
 
 
 def test_who_was_taken_over_while_drawing_is_told_and_loses_the_window(

@@ -64,6 +64,11 @@ class AnnotateDock(Dock):
         if self.entry is not None:
             self.documents.open(self.entry, partial(open_at, path, self.entry.slide, classes))
 
+    def keep_in(self, path: Path) -> None:
+        """Edit as ``edit`` does, and do so whenever the slide is opened again."""
+        if self.entry is not None:
+            self.documents.keep(self.entry, path)
+
     def open_file(self, path: Path) -> None:
         """Add the annotations in a file of any known format."""
         if self.editor is not None:
@@ -147,11 +152,12 @@ class AnnotateDock(Dock):
     # --- what is shown --------------------------------------------------------------------------
 
     def _show(self) -> None:
-        editor = self.editor
-        ready = editor is not None and not self.documents.is_busy
+        editor, is_busy = self.editor, self.documents.is_busy
         for widget in (self.box, *self.files.buttons):
-            widget.setEnabled(ready)
-        self._withhold(editor)
+            widget.setEnabled(editor is not None and not is_busy)
+        # also where the document could not be opened: another may do
+        self.files.keep.setEnabled(self.entry is not None and not is_busy)
+        self._withhold()
         if editor is None:
             self.classes.show_sheet(None, None)
             self.place.setText("")
@@ -163,9 +169,9 @@ class AnnotateDock(Dock):
             self.place.setText(link(f"Every change is kept in {path.name}.", path.parent))
         self._show_chosen()
 
-    def _withhold(self, editor: Editor | None) -> None:
+    def _withhold(self) -> None:
         """Offer nothing that a given document rules out."""
-        given = self.documents.given(editor.entry) if editor is not None else None
+        given = self.documents.given(self.entry) if self.entry is not None else None
         self.box.tools["wand"].setEnabled(not (given and given.is_blinded))
         if given:
             self.files.keep.setEnabled(False)
@@ -199,4 +205,4 @@ class AnnotateDock(Dock):
         self.files.take.clicked.connect(self.take_regions)
         self.files.open_wanted.connect(self.open_file)
         self.files.save_wanted.connect(self.save_copy)
-        self.files.keep_wanted.connect(self.edit)
+        self.files.keep_wanted.connect(self.keep_in)

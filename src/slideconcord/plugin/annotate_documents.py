@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from slideconcord.annotations.editing.document import BULK
-from slideconcord.plugin.annotate_jobs import add_to, default_path, open_at, opening
+from slideconcord.plugin.annotate_jobs import add_to, open_chosen, open_kept, opening
 from slideconcord.plugin.annotating import Editor
 from slideconcord.plugin.settings import results_folder
 from slideconcord.plugin.task import Steps, Task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from slideconcord.annotations import Annotation
     from slideconcord.annotations.editing import Document
     from slideconcord.plugin.session import Session
@@ -78,7 +80,7 @@ class Documents(QObject):
     ) -> None:
         """Open the document of a slide; what was open of it is closed.
 
-        Without an opener it is a study's, else the one beside the slide's results.
+        Without an opener it is a study's, else the one that was kept before.
         """
         self.stop()
         if (before := self.of(entry)) is not None:
@@ -91,15 +93,22 @@ class Documents(QObject):
             _let_go,
         )
 
+    def keep(self, entry: SlideEntry, path: Path) -> None:
+        """Keep the annotations of a slide in another file, from now on."""
+        self.open(entry, partial(open_chosen, self._folder, entry.slide, path))
+
     def add(self, editor: Editor, steps: Steps, label: str, text: str) -> None:
         """Add what steps find to a document; ``label`` is how undo calls it."""
         self._task.start(steps, lambda found: self._add(editor, found, label), text)
 
+    @property
+    def _folder(self) -> Path:
+        return self._session.workspace.results_folder or results_folder()
+
     def _opener(self, entry: SlideEntry) -> Opener:
         if (given := self.given(entry)) is not None:
             return given.open
-        folder = self._session.workspace.results_folder or results_folder()
-        return partial(open_at, default_path(folder, entry.slide), entry.slide)
+        return partial(open_kept, self._folder, entry.slide)
 
     def _take(self, document: Document, entry: SlideEntry) -> None:
         given = self.given(entry)

@@ -13,22 +13,20 @@ from slideconcord.annotations.classes import AnnotationClass, next_colour
 from slideconcord.annotations.editing import About, ClassList, Document
 from slideconcord.annotations.editing import operations as op
 from slideconcord.annotations.editing.journal import journal_of
-from slideconcord.errors import OutputError
+from slideconcord.plugin.annotate_place import (
+    default_path,
+    make_folder,
+    place_of,
+    remember_place,
+)
 from slideconcord.plugin.masks import fits
-from slideconcord.plugin.segmenting import slide_folder
 
 if TYPE_CHECKING:
     from slideconcord.plugin.workspace import SlideEntry
     from slideconcord.slides import Slide
 
-FILE_NAME = "annotations.geojson"
 _FIRST_CLASSES = ("Tumor", "Stroma", "Necrosis", "Other")
 Report = tuple[str, ...]
-
-
-def default_path(folder: Path, slide: Slide) -> Path:
-    """Return where a slide's annotations are kept when nobody says otherwise."""
-    return slide_folder(folder, slide) / FILE_NAME
 
 
 def first_classes() -> ClassList:
@@ -52,13 +50,42 @@ def open_at(path: Path, slide: Slide, classes: ClassList | None = None) -> Docum
     SlideconcordError
         As `Document`.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path.parent} cannot be made: {error.strerror}.", path) from error
+    make_folder(path.parent)
     if classes is None and not (path.exists() or journal_of(path).exists()):
         classes = first_classes()
     return Document(path, about(slide), classes=classes)
+
+
+def open_kept(folder: Path, slide: Slide) -> Document:
+    """Open the document of a slide where it was kept before.
+
+    Raises
+    ------
+    SlideconcordError
+        As `Document` and `place_of`.
+    """
+    path = place_of(folder, slide)
+    document = open_at(path, slide)
+    if path != default_path(folder, slide) and not (path.exists() or len(document.sheet)):
+        document.report = (*document.report, f"{path} is not there: the next change makes it.")
+    return document
+
+
+def open_chosen(folder: Path, slide: Slide, path: Path) -> Document:
+    """Open the document of a slide in a file of one's own, and remember which.
+
+    Raises
+    ------
+    SlideconcordError
+        As `Document` and `remember_place`.
+    """
+    document = open_at(path, slide)
+    try:
+        remember_place(folder, slide, path)
+    except BaseException:
+        document.close(save=False)
+        raise
+    return document
 
 
 def opening(

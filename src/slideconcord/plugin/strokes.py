@@ -46,22 +46,29 @@ class Stroke:
 
 
 class Brush(Stroke):
-    """Adds to what it begins in, or draws anew."""
+    """Adds to what it begins in, or draws anew; nothing beside the slide."""
 
     def __init__(self, editor: Editor, radius_um: float, at: Point) -> None:
         super().__init__(editor, radius_um)
         disc = shapes.stroke([at], radius_um, self._mpp)
         self._template: Annotation = self._editor.template(disc, at)
 
+    @property
+    def area(self) -> Any:
+        return shapes.within(super().area, self._editor.entry.slide.box)
+
     def draft(self) -> None:
         whole = self.area
+        if whole.is_empty:
+            return
         if self._template.id in self._editor.sheet:
             whole = shapes.joined([self._template.geometry, whole])
         self._editor.draft(replace(self._template, geometry=whole))
 
     def end(self) -> None:
         area, template = self.area, self._template
-        self._editor.do(lambda sheet: op.brush(sheet, area, template))
+        if not area.is_empty:
+            self._editor.do(lambda sheet: op.brush(sheet, area, template))
 
 
 class Eraser(Stroke):

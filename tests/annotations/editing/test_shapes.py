@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from annotations.editing.making import MPP, areas, lines, ring, square
 from slideconcord.annotations.editing import shapes
 from slideconcord.errors import ParameterError
-from slideconcord.geometry import Mpp
+from slideconcord.geometry import Box, Mpp
 
 ONE = Mpp(1, 1)
 CLOSE = {"rel": 1e-6, "abs": 1e-6}
@@ -102,6 +102,12 @@ def test_a_single_point_is_a_disc_in_um_and_an_ellipse_in_pixels():
 def test_a_stroke_covers_its_path_to_the_radius():
     led = shapes.stroke([(0, 0), (100, 0)], 8, ONE)
     assert led.area == pytest.approx(1600 + math.pi * 64, rel=0.01)
+
+
+def test_of_an_area_what_lies_in_a_box_is_kept():
+    area = shapely.box(-5, 2, 15, 8)
+    assert shapes.within(area, Box(0, 0, 6, 10)).equals(shapely.box(0, 2, 10, 6))
+    assert shapes.within(area, Box(8, 0, 6, 10)).is_empty  # they share an edge alone
 
 
 @pytest.mark.parametrize("radius", [0, -1, math.nan, math.inf])

@@ -13,7 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from slideconcord.annotations.outlines import polygons_of
 from slideconcord.errors import ParameterError
-from slideconcord.geometry import Mpp
+from slideconcord.geometry import Box, Mpp
 
 Points = Sequence[tuple[float, float]]
 _ARC_SEGMENTS = 8
@@ -36,6 +36,11 @@ def joined(areas: Sequence[BaseGeometry]) -> BaseGeometry:
 def cut(area: BaseGeometry, away: BaseGeometry) -> BaseGeometry:
     """Return an area without what lies in another."""
     return area_of(area.difference(away))
+
+
+def within(area: BaseGeometry, box: Box) -> BaseGeometry:
+    """Return what of an area lies in a box of pixels."""
+    return area_of(area.intersection(shapely.box(box.x, box.y, box.stop_x, box.stop_y)))
 
 
 def pieces(area: BaseGeometry, line: Points) -> list[BaseGeometry]:
