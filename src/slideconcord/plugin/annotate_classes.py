@@ -70,14 +70,10 @@ class ClassTable(QWidget):
         """
         self._sheet, self._fixed, self._is_filling = sheet, fixed, True
         try:
-            classes = list(sheet.classes) if sheet is not None else []
-            self.table.setRowCount(len(classes))
-            for row, each in enumerate(classes):
-                for column, item in enumerate(row_of(each, sheet, fixed) if sheet else ()):
-                    self.table.setItem(row, column, item)
-                if each.name == class_name:
-                    self.table.selectRow(row)
-            rows = min(max(len(classes), 2), _MOST_ROWS) + 1
+            self.table.setRowCount(len(sheet.classes) if sheet is not None else 0)
+            if sheet is not None:
+                self._fill(sheet, class_name)
+            rows = min(max(self.table.rowCount(), 2), _MOST_ROWS) + 1
             self.table.setFixedHeight(rows * _ROW_PX + 4)
         finally:
             self._is_filling = False
@@ -85,6 +81,13 @@ class ClassTable(QWidget):
         for button, tip in ((self.add, ADD_TIP), (self.remove, REMOVE_TIP)):
             button.setEnabled(not fixed)
             button.setToolTip(fixed or tip)
+
+    def _fill(self, sheet: Sheet, class_name: str | None) -> None:
+        for row, each in enumerate(sheet.classes):
+            for column, item in enumerate(row_of(each, sheet, self._fixed)):
+                self.table.setItem(row, column, item)
+            if each.name == class_name:
+                self.table.selectRow(row)
 
     def _class_of(self, row: int) -> AnnotationClass | None:
         listed = list(self._sheet.classes) if self._sheet is not None else []
