@@ -85,7 +85,8 @@ def lead(stroke, *points) -> None:
 
 
 def test_a_brush_paints_nothing_beside_the_slide_but_an_eraser_erases_there(open_dock):
-    editor = open_dock().editor
+    dock = open_dock()
+    editor = dock.editor
     box = editor.entry.slide.box
     y = box.height / 2
     lead(Brush(editor, 20, (30, y)), (30, y), (-200, y))

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 ADD_TIP = "Add a class; double click its name, key or colour to change them"
 REMOVE_TIP = "Remove the chosen class with all that was drawn of it"
-_WIDTHS = {COLOUR: 28, KEY: 34, LOCK: 38, HIDE: 38, COUNT: 58}
+_WIDTHS = {COLOUR: 28, KEY: 38, LOCK: 44, HIDE: 44, COUNT: 52}
 _ROW_PX, _MOST_ROWS = 24, 8
 
 
