@@ -142,7 +142,7 @@ class TorchRunner:
         import torch
 
         # torch warns of arrays that may not be written to, such as those of a picture.
-        there = self._transfer.up(torch.from_numpy(np.require(tiles, requirements="CW")))
+        there = self._transfer.up(torch.from_numpy(np.require(tiles, requirements=["C", "W"])))
         images, crop = self._standardise(there.flatten(0, -4))
         if there.ndim == 5:  # a tile's levels become channels: RGB of the tile, RGB of its context
             images = images.reshape(len(there), -1, *images.shape[2:])
