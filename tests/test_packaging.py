@@ -43,6 +43,8 @@ def test_wheel_holds_every_tracked_file_of_the_package(wheel):
         "slideconcord/napari.yaml",
         "slideconcord/py.typed",
         "slideconcord/segmentation/models/stain-density/model.json",
+        "slideconcord/segmentation/models/colon-epithelium/weights.safetensors",
+        "slideconcord/segmentation/models/colon-epithelium/MODEL_CARD.md",
         "slideconcord/samples/data/colon-virtual-small_virtual-A.ome.tiff",
         "slideconcord/samples/data/colon-virtual-small_virtual-B.truth.geojson",
     ],

@@ -17,6 +17,7 @@ from napari.components import ViewerModel
 
 from slideconcord.plugin import settings
 from slideconcord.plugin.session import session_of
+from slideconcord.segmentation import model_files
 from slideconcord.segmentation.model import Model
 from slideconcord.segmentation.spec import ModelSpec
 
@@ -51,6 +52,12 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name, **_: str(home / "cache" / name))
     monkeypatch.setattr(settings, "setting", settings._DEFAULTS.__getitem__)
     return home
+
+
+@pytest.fixture(autouse=True)
+def quick_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the model that nobody chose be the one that needs no network."""
+    monkeypatch.setattr(model_files, "_TRAINED_NEEDS", ("no_such_library",))
 
 
 @pytest.fixture

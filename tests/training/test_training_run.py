@@ -315,8 +315,9 @@ def test_a_run_starts_from_another_model_where_it_fits(whole, data, tmp_path):
     assert all(torch.equal(t, kept[k]) for k, t in network.state_dict().items() if k not in anew)
     with pytest.raises(TrainingError, match=r"nothing of the model .* fits this architecture"):
         take_over(torch.nn.Linear(2, 2), str(trained))
+    absent = folder_recipe(data, network={**TINY["network"], "weights": "nowhere"})
     with pytest.raises(ModelError, match="No model 'nowhere'"):
-        folder_recipe(data, network={**TINY["network"], "weights": "nowhere"})
+        train(absent, tmp_path / "absent", CPU)
 
 
 def test_weights_can_be_stored_in_half_the_size(whole, data, tmp_path):

@@ -26,7 +26,8 @@ from slideconcord.plugin.results import show_mask, show_probability, take_map
 from slideconcord.plugin.segmenting import Clock, Progress, SegmentRequest, segment
 from slideconcord.plugin.session import session_of
 from slideconcord.plugin.settings import results_folder
-from slideconcord.plugin.workspace import DEFAULT_MODEL, RunState, SlideEntry
+from slideconcord.plugin.workspace import RunState, SlideEntry
+from slideconcord.segmentation.model_files import default_model
 from slideconcord.segmentation.thresholds import Thresholds
 from slideconcord.segmentation.tuning import DESCRIBED
 from slideconcord.slides import open_slide
@@ -124,7 +125,7 @@ def run_segmentation(
     viewer: ViewerModel,
     slide: str | None = None,
     *,
-    model: str = DEFAULT_MODEL,
+    model: str | None = None,
     device: str = "auto",
     box: Box | None = None,
     folder: PathLike | None = None,
@@ -136,7 +137,7 @@ def run_segmentation(
     viewer, slide
         The viewer, and the name of a slide in it when it is not the active one.
     model, device
-        A model's name or folder, and where it runs.
+        A model's name or folder (the default model when None), and where it runs.
     box
         The part of level 0 to segment; all of it when None.
     folder
@@ -149,6 +150,7 @@ def run_segmentation(
         As `predict_tiles`.
     """
     entry = slide_entry(viewer, slide)
+    model = model or default_model()
     where = Path(folder) if folder is not None else results_folder()
     request = SegmentRequest(model, device, box, where)
     clock = Clock()

@@ -14,7 +14,6 @@ from slideconcord.plugin.dock import bring_up
 from slideconcord.plugin.exporting import make_folder
 from slideconcord.plugin.sample_data import sample_slides
 from slideconcord.plugin.threshold_dock import ThresholdDock
-from slideconcord.plugin.workspace import DEFAULT_MODEL
 
 SAMPLE = "colon-virtual-small"
 LOW, HIGH, MIN_AREA_UM2 = 0.35, 0.8, 400.0
@@ -66,7 +65,7 @@ def _walk(viewer: Any, slides: list[Path], out: Path) -> list[Path]:
     paint()
     viewer.reset_view()
     entry = actions.slide_entry(viewer)
-    for _ in actions.run_segmentation(viewer, model=DEFAULT_MODEL, folder=out / "runs"):
+    for _ in actions.run_segmentation(viewer, folder=out / "runs"):
         paint(0.0)
     actions.set_thresholds(viewer, LOW, HIGH, min_area_um2=MIN_AREA_UM2)
     made = [*actions.export_results(viewer, out), _keep_map(entry, out)]

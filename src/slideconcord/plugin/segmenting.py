@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from slideconcord.geometry import Box
-from slideconcord.plugin.workspace import DEFAULT_MODEL, RunState
+from slideconcord.plugin.workspace import RunState
+from slideconcord.segmentation.model_files import default_model
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.probability import ProbabilityMap
@@ -25,7 +26,7 @@ LEAST_BOX_PX = 16
 class SegmentRequest:
     """What to run over a slide, and where the result goes."""
 
-    model: str = DEFAULT_MODEL
+    model: str = field(default_factory=default_model)
     """A known model's name, or a model folder."""
     device: str = "auto"
     box: Box | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Protocol, TypeVar
 from psygnal import SignalGroupDescriptor
 from psygnal.containers import EventedList
 
+from slideconcord.segmentation.model_files import default_model
 from slideconcord.segmentation.tuning import Tuning
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ Status = Literal["idle", "running", "cancelling", "done", "cancelled", "failed"]
 Area = Literal["slide", "view", "rectangle"]
 Style = Literal["outline", "filled", "none"]
 State = TypeVar("State")
-DEFAULT_MODEL = "stain-density"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +235,7 @@ class Workspace:
 
     active: SlideEntry | None = None
     """The slide that the docks speak about."""
-    model: str = DEFAULT_MODEL
+    model: str = field(default_factory=default_model)
     """A bundled model's name or a model folder."""
     device: str = "auto"
     area: Area = "slide"

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _BUNDLED = Path(__file__).parent / "models"
 _MOST_NAMED = 6
+_TRAINED_NEEDS = ("torch", "segmentation_models_pytorch", "safetensors")
 
 
 def user_models() -> Path:
@@ -44,6 +46,15 @@ def find_models() -> dict[str, Path]:
         for folder in sorted(home.iterdir())
         if (folder / SPEC_FILE).is_file()
     }
+
+
+def default_model() -> str:
+    """Return the name of the model to take when nobody chose one.
+
+    The trained one, where the libraries that it runs on are installed.
+    """
+    there = all(find_spec(name) for name in _TRAINED_NEEDS)
+    return "colon-epithelium" if there else "stain-density"
 
 
 def list_models() -> list[ModelSpec]:

@@ -257,8 +257,6 @@ class Recipe:
             raise unknown("network.architecture:", self.network.architecture, NETWORKS)
         if self.network.start not in INITIALISATIONS:
             raise unknown("network.start:", self.network.start, INITIALISATIONS)
-        if self.network.weights:
-            model_folder(self.network.weights)
         if self.data.folds is not None and self.data.fold >= self.data.folds:
             raise ParameterError(
                 f"data.fold {self.data.fold} is none of 0 to {self.data.folds - 1}, "
