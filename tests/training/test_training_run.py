@@ -18,7 +18,7 @@ from slideconcord.training.averaging import running_mean
 from slideconcord.training.folder import CHECKPOINT
 from slideconcord.training.initialise import take_over
 from slideconcord.training.learning import Learning
-from slideconcord.training.log import Log, read_log
+from slideconcord.training.log import CsvLog, read_log
 from slideconcord.training.losses import Dice
 from slideconcord.training.options import TrainOptions
 from slideconcord.training.results import halved
@@ -348,12 +348,12 @@ def test_it_learns(data, tmp_path):
 
 def test_a_log_drops_what_a_resumed_run_writes_again(tmp_path):
     path = tmp_path / "log.csv"
-    log = Log(path, ["loss"], 0)
+    log = CsvLog(path, ["loss"], 0)
     for step in (2, 4, 6):
         log.write(step, {"loss": 1 / step})
     path.write_text(path.read_text() + "8,0.1")  # a crash cut this line short
     assert [row["step"] for row in read_log(path)] == [2, 4, 6]
-    log = Log(path, ["loss"], 4)
+    log = CsvLog(path, ["loss"], 4)
     log.write(6, {"loss": None})
     assert path.read_text() == "step,loss\n2,0.5\n4,0.25\n6,\n"
 

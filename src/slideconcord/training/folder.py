@@ -2,7 +2,7 @@
 
 OUT/recipe.yaml               all settings
 OUT/run.json                  what it was made from, and whether it is finished
-OUT/train.csv, checks.csv     the curves
+OUT/train.csv, checks.csv     the curves; in OUT/tensorboard too, where that was wanted
 OUT/checkpoint.safetensors    where it stands, best.safetensors the best weights: while it runs
 OUT/model/, curves.png        the result
 """
@@ -27,6 +27,7 @@ RUN, RECIPE, CHECKPOINT, BEST = (
     "best.safetensors",
 )
 TRAIN_LOG, CHECK_LOG, CURVES, MODEL = "train.csv", "checks.csv", "curves.png", "model"
+TENSORBOARD = "tensorboard"
 _OURS = (RUN, RECIPE, CHECKPOINT, BEST, TRAIN_LOG, CHECK_LOG, CURVES)
 
 
@@ -104,7 +105,8 @@ class RunFolder:
             )
         for name in _OURS:
             (self.path / name).unlink(missing_ok=True)
-        shutil.rmtree(self.path / MODEL, ignore_errors=True)
+        for name in (MODEL, TENSORBOARD):
+            shutil.rmtree(self.path / name, ignore_errors=True)
         self.record(finished=False)
 
 

@@ -1,4 +1,4 @@
-"""The curves of a run as CSV: rows are on disk once written; a resumed run writes none twice."""
+"""Tables of a run's curves: rows are on disk once written; a resumed run writes none twice."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from slideconcord.annotations.exchange import atomic
 from slideconcord.errors import OutputError
@@ -13,8 +14,15 @@ from slideconcord.errors import OutputError
 Value = float | int | None
 
 
-class Log:
-    """A table with a row for some of the steps.
+class Log(Protocol):
+    """A table with a row for some of the steps."""
+
+    def write(self, step: int, values: Mapping[str, Value]) -> None:
+        """Add a row; the file has it when this returns."""
+
+
+class CsvLog:
+    """A table as CSV, which a resumed run reads back.
 
     Parameters
     ----------
@@ -28,30 +36,39 @@ class Log:
 
     def __init__(self, path: Path, columns: Sequence[str], step: int) -> None:
         self._path, self._columns = path, ("step", *columns)
-        self.rows = [row for row in read_log(path) if (row["step"] or 0) <= step]
+        self.kept = [row for row in read_log(path) if (row["step"] or 0) <= step]
+        """The rows of the steps before."""
         with atomic(path) as partial:
-            lines = [self._line(row) for row in self.rows]
+            lines = [self._line(row) for row in self.kept]
             partial.write_text(",".join(self._columns) + "\n" + "".join(lines), encoding="utf-8")
 
     def write(self, step: int, values: Mapping[str, Value]) -> None:
-        """Add a row."""
-        row: dict[str, Value] = {"step": step, **values}
-        self.rows.append(row)
-        try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(self._line(row))
-        except OSError as error:
-            raise OutputError(
-                f"{self._path} cannot be written: {error.strerror}. Make room and run the same "
-                "again to go on.",
-                self._path,
-            ) from error
+        append(self._path, self._line({"step": step, **values}).encode())
 
     def _line(self, row: Mapping[str, Value]) -> str:
         text = io.StringIO()
         cells = ["" if row.get(name) is None else repr(row[name]) for name in self._columns]
         csv.writer(text, lineterminator="\n").writerow(cells)
         return text.getvalue()
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add to the end of a file.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    try:
+        with path.open("ab") as file:
+            file.write(data)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}. Make room and run the same again to "
+            "go on.",
+            path,
+        ) from error
 
 
 def read_log(path: Path) -> list[dict[str, Value]]:

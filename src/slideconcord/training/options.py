@@ -45,6 +45,13 @@ class TrainOptions:
     readers: int = field(
         default=4, metadata={"help": "Tiles read at the same time.", "min": 1, "max": 64}
     )
+    tensorboard: bool = field(
+        default=False,
+        metadata={
+            "help": "Also write the curves for TensorBoard, into OUT/tensorboard. A run that has "
+            "begun with them goes on with them."
+        },
+    )
 
     def __post_init__(self) -> None:
         for name, about in self.__dataclass_fields__.items():

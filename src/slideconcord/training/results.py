@@ -9,12 +9,12 @@ from slideconcord.annotations.exchange import atomic
 from slideconcord.errors import OutputError, SlideconcordError, TrainingError
 from slideconcord.segmentation.model_files import save_model
 from slideconcord.training.card import CARD, model_card
-from slideconcord.training.folder import CURVES, MODEL
+from slideconcord.training.folder import CHECK_LOG, CURVES, MODEL, TRAIN_LOG
+from slideconcord.training.log import read_log
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.spec import ModelSpec
     from slideconcord.training.folder import RunFolder
-    from slideconcord.training.log import Log
 
 
 def halved(weights: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +36,6 @@ def write_results(
     folder: RunFolder,
     spec: ModelSpec,
     weights: dict[str, Any],
-    logs: tuple[Log, Log] | None,
     best: dict[str, Any],
 ) -> None:
     """Write model, card and curves; run.json, which says that all is there, comes last."""
@@ -49,13 +48,12 @@ def write_results(
         card.write_text(model_card(saved, made), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{card} cannot be written: {error.strerror}.", card) from error
-    if logs is not None:
-        draw_curves(logs, folder.path / CURVES)
+    draw_curves(folder.path)
     folder.tidy()
 
 
-def draw_curves(logs: tuple[Log, Log], path: Path) -> None:
-    """Draw loss and Dice over the steps; nothing where matplotlib is not installed."""
+def draw_curves(run: Path) -> None:
+    """Draw a run's loss and Dice over the steps; nothing where matplotlib is not installed."""
     from slideconcord.comparison.plots import require_matplotlib
 
     try:
@@ -66,11 +64,12 @@ def draw_curves(logs: tuple[Log, Log], path: Path) -> None:
 
     figure = Figure(figsize=(7, 5.2), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
-    for axes, log, skip in ((above, logs[0], ("step", "rate")), (below, logs[1], ("step",))):
-        names = [name for name in (log.rows[0] if log.rows else {}) if name not in skip]
-        steps = [row["step"] for row in log.rows]
+    for axes, log, skip in ((above, TRAIN_LOG, ("step", "rate")), (below, CHECK_LOG, ("step",))):
+        rows = read_log(run / log)
+        names = [name for name in (rows[0] if rows else {}) if name not in skip]
+        steps = [row["step"] for row in rows]
         for name in names:
-            values = [float("nan") if row[name] is None else row[name] for row in log.rows]
+            values = [float("nan") if row[name] is None else row[name] for row in rows]
             axes.plot(steps, values, label=name, marker="o" if len(steps) < 30 else None,
                       markersize=3)  # fmt: skip
         if names:
@@ -80,5 +79,5 @@ def draw_curves(logs: tuple[Log, Log], path: Path) -> None:
     below.set_ylabel("Dice, checked on")
     below.set_ylim(0, 1)
     below.set_xlabel("step")
-    with atomic(path) as partial:
+    with atomic(run / CURVES) as partial:
         figure.savefig(partial, format="png", dpi=120)

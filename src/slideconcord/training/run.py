@@ -17,21 +17,20 @@ from slideconcord.provenance import fingerprint_json
 from slideconcord.segmentation.spec import ModelSpec, make_spec
 from slideconcord.training.checkpoint import Checkpoint, read_checkpoint
 from slideconcord.training.checks import Scores
+from slideconcord.training.curves import Curves, open_curves
 from slideconcord.training.data.prepare import Prepared, prepare
 from slideconcord.training.folder import (
     BEST,
-    CHECK_LOG,
     CHECKPOINT,
     MODEL,
     RECIPE,
-    TRAIN_LOG,
     RunFolder,
 )
 from slideconcord.training.learner import HasOwnData
 from slideconcord.training.learning import Learning, make_fabric, means
-from slideconcord.training.log import Log
 from slideconcord.training.options import TrainOptions
 from slideconcord.training.results import halved, write_results
+from slideconcord.training.tensorboard import require_tensorboard
 from slideconcord.yaml_files import write_yaml
 
 if TYPE_CHECKING:
@@ -105,11 +104,13 @@ def train_steps(
     MismatchError
         When a patient or slide would be learnt from and tested on.
     ParameterError, ModelError
-        When a setting does not fit.
+        When a setting does not fit, or what it needs is not installed.
     OutputError
         When the folder holds another run, or cannot be written.
     """
     options = options or TrainOptions()
+    if options.tensorboard:
+        require_tensorboard()
     fabric = make_fabric(options)
     if recipe.phases:
         from slideconcord.training.phases import phase_steps
@@ -141,18 +142,23 @@ def learn_steps(
         if folder is not None and folder.finished:
             return
         learning = Learning(recipe, prepared, options, spec, fabric)
-        run = _Run(recipe, out, learning, folder)
+        run = _Run(recipe, out, learning, folder, options)
         yield from run.steps()
         if folder is not None:
             weights = halved(run.weights()) if recipe.model.half else run.weights()
-            write_results(folder, spec, weights, run.logs, run.best_scores)
+            write_results(folder, spec, weights, run.best_scores)
 
 
 class _Run:
     """The loop of a run, and all it must remember to go on."""
 
     def __init__(
-        self, recipe: Recipe, out: Path, learning: Learning, folder: RunFolder | None
+        self,
+        recipe: Recipe,
+        out: Path,
+        learning: Learning,
+        folder: RunFolder | None,
+        options: TrainOptions,
     ) -> None:
         self._recipe, self._out, self._learning = recipe, out, learning
         self._folder = folder
@@ -163,6 +169,11 @@ class _Run:
         self.best_scores: dict[str, Any] = {}
         self._loss: float | None = None
         self._resume()
+        self._curves = Curves()
+        if folder is not None:
+            (out / RECIPE).write_text(write_yaml(recipe.to_json()), encoding="utf-8")
+            step = learning.step_number
+            self._curves = open_curves(recipe, out, step, tensorboard=options.tensorboard)
 
     def _resume(self) -> None:
         path = self._out / CHECKPOINT
@@ -171,17 +182,6 @@ class _Run:
             self._learning.restore(stood)
             self.best_scores = stood.scores
             self._seen = stood.plain["seen"]
-        self.logs: tuple[Log, Log] | None = None
-        if self._folder is not None:
-            (self._out / RECIPE).write_text(write_yaml(self._recipe.to_json()), encoding="utf-8")
-            step = self._learning.step_number
-            added = self._recipe.objective_settings.added_terms
-            terms = ("rate", "loss", *self._recipe.loss, *added)
-            dice = ("tile_dice", *(f"dice {name}" for name in self._recipe.classes))
-            self.logs = (
-                Log(self._out / TRAIN_LOG, terms, step),
-                Log(self._out / CHECK_LOG, dice, step),
-            )
 
     def steps(self) -> Generator[TrainStep]:
         learning, settings = self._learning, self._recipe.train
@@ -235,8 +235,8 @@ class _Run:
     def _write(self, rate: float) -> None:
         values = means(self._seen)
         self._loss = values["loss"]
-        if self.logs is not None:
-            self.logs[0].write(self._learning.step_number, {"rate": rate, **values})
+        for log in self._curves.train:
+            log.write(self._learning.step_number, {"rate": rate, **values})
         self._seen = []
 
     def _check(self) -> Scores:
@@ -249,9 +249,9 @@ class _Run:
                 best.write(self._out / BEST)
         else:
             self.best_scores["since"] += 1
-        if self.logs is not None:
-            dice = {f"dice {name}": value for name, value in scores.dice.items()}
-            self.logs[1].write(step, {"tile_dice": scores.tile_dice, **dice})
+        dice = {f"dice {name}": value for name, value in scores.dice.items()}
+        for log in self._curves.checks:
+            log.write(step, {"tile_dice": scores.tile_dice, **dice})
         self._save()
         return scores
 
