@@ -42,8 +42,7 @@ def main() -> None:
         files = [Path(name) for name in json.loads(done.stdout)["files"]]
         save(Image.open(Path(folder) / "window.png"), "demo.png")
         slide = next(path for path in files if path.name.endswith("A.ome.tiff"))
-        probability = next(path for path in files if "probability" in path.name)
-        save(hysteresis_panels(slide, probability), "hysteresis.png")
+        save(hysteresis_panels(slide, Path(folder) / "baseline"), "hysteresis.png")
         tuned = Path(folder) / "tuned.png"
         prefix = [] if screen.has_screen() else screen.VIRTUAL
         subprocess.run([*prefix, sys.executable, str(DRAG), "--picture", str(tuned)], check=True)
@@ -54,14 +53,17 @@ def main() -> None:
             save(Image.open(picture), picture.name)
 
 
-def hysteresis_panels(slide_path: Path, probability_path: Path) -> Image.Image:
-    """Return four panels: tissue, probability, what exceeds high, and the hysteresis mask."""
-    probability = sc.open_probability(probability_path)
+def hysteresis_panels(slide_path: Path, out: Path) -> Image.Image:
+    """Return four panels: tissue, probability, what exceeds high, and the hysteresis mask.
+
+    The baseline's map has more of what lies between the thresholds than a network's.
+    """
     low, high = 0.35, 0.8
-    values = probability.array()
-    mask = sc.hysteresis(values, low, high)
-    side = min(values.shape)
     with sc.open_slide(slide_path) as slide:
+        probability = sc.predict(slide, sc.load_model("stain-density"), out)
+        values = probability.array()
+        mask = sc.hysteresis(values, low, high)
+        side = min(values.shape)
         rgb = slide.read_region_mpp(slide.box, probability.mpp)
     height, width = values.shape
     panels = [
