@@ -118,7 +118,7 @@ def main() -> None:
         paint()
         bring_up(dock)
         box = Box(*asked.box) if asked.box else None
-        for _ in actions.run_segmentation(viewer, folder=folder, box=box):
+        for _ in actions.run_segmentation(viewer, model="stain-density", folder=folder, box=box):
             pass
         entry = actions.slide_entry(viewer)
         begin = time.perf_counter()

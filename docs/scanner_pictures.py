@@ -35,7 +35,9 @@ def main(window_png: Path, panels_png: Path) -> None:
         actions.open_slides(viewer, sample_slides(SAMPLE, Path(folder) / "slides"))
         _, dock = viewer.window.add_plugin_dock_widget("slideconcord", "Scanners")
         for entry in dock.session.workspace.entries:
-            for _ in actions.run_segmentation(viewer, entry.name, folder=Path(folder) / "runs"):
+            for _ in actions.run_segmentation(
+                viewer, entry.name, model="stain-density", folder=Path(folder) / "runs"
+            ):
                 paint(0.0)
             actions.set_thresholds(viewer, LOW, HIGH, slide=entry.name, min_area_um2=400.0)
         dock.take_open_slides()
