@@ -305,7 +305,9 @@ def test_a_run_starts_from_another_model_where_it_fits(whole, data, tmp_path):
     trained = whole[0] / "model"
     start = folder_recipe(data, network={**TINY["network"], "weights": str(trained)})
     assert str(trained) not in json.dumps(start.to_json())
-    assert start.to_json()["network"]["weights"] == sc.load_model(trained, device="cpu").hash
+    assert start.to_json()["network"]["weights"] == "model"
+    spec = sc.load_model(trained, device="cpu").spec
+    assert start.starting_point() == {"weights": {"name": spec.name, "hash": spec.hash}}
     three = tiny(network={**TINY["network"], "weights": str(trained)})
     fields = json.loads((trained / "model.json").read_text())
     network = build(make_spec({**fields, "classes": list(three.classes), "weights_sha256": None}))

@@ -237,14 +237,26 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """Return all settings as plain values, defaults included; no path of this machine.
 
-        A model to start from is named by its hash.
+        Of a model to start from the folder's name is left; `starting_point` tells its hash.
         """
         values = asdict(self)
         for part in (values["data"]["source"], values["objective"]):
             _forget_places(part)
-        if self.network.weights:
-            values["network"]["weights"] = read_spec(model_folder(self.network.weights)).hash
+        values["network"]["weights"] = Path(self.network.weights).name
         return values
+
+    def starting_point(self) -> dict[str, Any]:
+        """Return the name and hash of the model whose weights are taken over; empty when none is.
+
+        Raises
+        ------
+        ModelError
+            When there is no such model.
+        """
+        if not self.network.weights:
+            return {}
+        spec = read_spec(model_folder(self.network.weights))
+        return {"weights": {"name": spec.name, "hash": spec.hash}}
 
     @property
     def fingerprint(self) -> str:

@@ -135,7 +135,8 @@ def learn_steps(
     with ExitStack() as held:
         folder = None
         if fabric.global_rank == 0:
-            facts = {"recipe": recipe.to_json(), "data": prepared.facts()}
+            start = recipe.starting_point()
+            facts = {"recipe": recipe.to_json(), "data": prepared.facts(), **start}
             made = RunFolder(out, _key(recipe, prepared), facts, overwrite=overwrite)
             folder = held.enter_context(made)
         fabric.barrier()
@@ -274,7 +275,8 @@ class _Run:
 
 def _key(recipe: Recipe, prepared: Prepared) -> str:
     """Name what makes a run: another key is another run."""
-    facts = {"format": _FORMAT, "recipe": recipe.fingerprint, "data": prepared.source.fingerprint}
+    facts = {"format": _FORMAT, "recipe": recipe.fingerprint, "data": prepared.source.fingerprint,
+             **recipe.starting_point()}  # fmt: skip
     objective = prepared.objective
     if isinstance(objective, HasOwnData) and objective.data_fingerprint:
         facts["objective"] = objective.data_fingerprint
