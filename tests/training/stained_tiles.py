@@ -39,7 +39,9 @@ def stained(seed: int, side: int = 32, stains: NDArray[np.float64] = HE) -> NDAr
 
 
 def tile_set(count: int = 6, side: int = 32, fingerprint: str = "a" * 64) -> TrainingTiles:
-    return TrainingTiles(lambda k: stained(k, side), count, fingerprint, side, Grid(1.0, side))
+    scanners = tuple("AB"[k % 2] for k in range(count))
+    grid = Grid(1.0, side)
+    return TrainingTiles(lambda k: stained(k, side), count, fingerprint, side, grid, scanners)
 
 
 def batch(*tiles: NDArray[np.uint8]) -> Tensor:

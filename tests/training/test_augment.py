@@ -216,7 +216,11 @@ def test_brightness_and_contrast_are_linear_within_their_range():
 
 def part_named(name: str):
     """Return a part of a recipe, with what it cannot do without."""
-    needed = {"crop": {"size_px": 32}, "one_of": {"parts": ["hsv", "randstainna"]}}
+    needed = {
+        "crop": {"size_px": 32},
+        "one_of": {"parts": ["hsv", "randstainna"]},
+        "style_transfer": {"steps": 2, "p": 1.0},
+    }
     return {name: needed.get(name, {})}
 
 
