@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -19,6 +20,7 @@ def keep_compilers_apart() -> None:
     flags = sys.getdlopenflags()
     sys.setdlopenflags(flags | os.RTLD_DEEPBIND)
     try:
-        import_module("triton._C.libtriton")
+        with suppress(ImportError):  # PyTorch does without one that cannot be loaded
+            import_module("triton._C.libtriton")
     finally:
         sys.setdlopenflags(flags)
