@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from slideconcord.cli import show
-from slideconcord.cli.options import Json, Out, with_fields
+from slideconcord.cli.options import DataPlace, Json, Out, with_fields
 from slideconcord.cli.outcome import StoppedError
 from slideconcord.cli.train import between_steps
 from slideconcord.errors import SlideconcordError
@@ -25,10 +24,7 @@ def experiment(
         ),
     ],
     out: Out,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Where the data lie: a manifest of slides, or a folder."),
-    ] = None,
+    data: DataPlace = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting: ablation.seeds=2."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from slideconcord.cli import show
-from slideconcord.cli.options import Json, Out, Overwrite
+from slideconcord.cli.options import DataPlace, Json, Out, Overwrite
 from slideconcord.cli.results import refuse_existing
 from slideconcord.errors import ParameterError
 
@@ -99,10 +99,7 @@ def sensitivity_command(
         str, typer.Argument(metavar="MODEL", help="A name from models list, or a folder.")
     ],
     out: Out,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Where the data lie: a manifest of slides, or a folder."),
-    ] = None,
+    data: DataPlace = None,
     recipe: Annotated[
         str | None,
         typer.Option(

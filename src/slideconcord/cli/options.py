@@ -34,6 +34,12 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a result t
 MinArea = Annotated[
     float, typer.Option("--min-area-um2", min=0, help="Leave out smaller regions, in µm².")
 ]
+DataPlace = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="PATH", help="Where the data lie: a manifest of slides, or a folder."
+    ),
+]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results.")]
 
 

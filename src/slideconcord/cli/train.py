@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from slideconcord.cli import show
-from slideconcord.cli.options import Json, Out, Overwrite, with_fields
+from slideconcord.cli.options import DataPlace, Json, Out, Overwrite, with_fields
 from slideconcord.cli.outcome import StoppedError
 from slideconcord.errors import SlideconcordError
 from slideconcord.training.options import TrainOptions
@@ -28,10 +28,7 @@ def train(
         str, typer.Argument(metavar="RECIPE", help="A YAML file, or the name of a bundled recipe.")
     ],
     out: Out,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Where the data lie: a manifest of slides, or a folder."),
-    ] = None,
+    data: DataPlace = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting: train.steps=100."),

@@ -345,15 +345,29 @@ def read_recipe(
     ParameterError
         When there is no such recipe, it is no YAML, or a key or value is wrong.
     """
-    path = list_recipes().get(str(name_or_path), Path(name_or_path))
-    if not path.is_file():
-        raise unknown("The recipe", name_or_path, list_recipes())
-    values = read_yaml(path, "holds no keys and values: see the bundled recipes")
-    for change in changes:
-        set_value(values, change)
+    values, where = read_values("recipe", name_or_path, list_recipes(), changes)
     if data is not None:
         set_path(values, str(data))
-    return make_recipe(values, path.name)
+    return make_recipe(values, where)
+
+
+def read_values(
+    what: str, name_or_path: str | Path, bundled: Mapping[str, Path], changes: Iterable[str]
+) -> tuple[dict[str, Any], str]:
+    """Return the values in a YAML file, bundled or not, with some replaced, and the file's name.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such file, it is no YAML, or a change names no setting.
+    """
+    path = bundled.get(str(name_or_path), Path(name_or_path))
+    if not path.is_file():
+        raise unknown(f"The {what}", name_or_path, bundled)
+    values = read_yaml(path, f"holds no keys and values: see the bundled {what}s")
+    for change in changes:
+        set_value(values, change)
+    return values, path.name
 
 
 def make_recipe(values: Mapping[str, Any], where: str = "recipe") -> Recipe:

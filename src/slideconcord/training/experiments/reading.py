@@ -9,9 +9,8 @@ from typing import Any
 from slideconcord.training.experiments.ablation import Ablation
 from slideconcord.training.experiments.runs import Experiment
 from slideconcord.training.experiments.shift import ScannerShift
-from slideconcord.training.recipe import set_value
-from slideconcord.training.settings import make_part, unknown
-from slideconcord.yaml_files import read_yaml
+from slideconcord.training.recipe import read_values
+from slideconcord.training.settings import make_part
 
 BUNDLED = Path(__file__).parent
 EXPERIMENTS: Mapping[str, type[Any]] = {"ablation": Ablation, "scanner-shift": ScannerShift}
@@ -39,11 +38,6 @@ def read_experiment(name_or_path: str | Path, changes: Iterable[str] = ()) -> Ex
     ParameterError
         When there is no such experiment, it is no YAML, or a key or value is wrong.
     """
-    path = list_experiments().get(str(name_or_path), Path(name_or_path))
-    if not path.is_file():
-        raise unknown("The experiment", name_or_path, list_experiments())
-    values = read_yaml(path, "holds no keys and values: see the bundled experiments")
-    for change in changes:
-        set_value(values, change)
-    made: Experiment = make_part(EXPERIMENTS, values, path.name)
+    values, where = read_values("experiment", name_or_path, list_experiments(), changes)
+    made: Experiment = make_part(EXPERIMENTS, values, where)
     return made
