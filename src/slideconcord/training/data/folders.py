@@ -20,12 +20,12 @@ from slideconcord.errors import ParameterError, TrainingError
 from slideconcord.provenance import fingerprint_file, fingerprint_json
 from slideconcord.training.data.index import read_index
 from slideconcord.training.data.labels import Labels
+from slideconcord.training.data.memory import TileMemory
 from slideconcord.training.data.tile import Grid, Mask, Rgb, TileRecord, shares_of
 
 INDEX = "index.csv"
 _OPTIONAL = ("slide", "scanner", "group", "split")
 _MOST_NAMED = 3
-_KEPT_BYTES = 1 << 28
 _MASK_MODES = ("1", "L", "P")
 
 
@@ -79,8 +79,7 @@ class FolderTiles:
 
     def __init__(self, data: FolderData, grid: Grid, labels: Labels) -> None:
         self._folder, self._grid, self._labels = Path(data.path), grid, labels
-        self._kept: dict[int, tuple[Rgb, Mask]] = {}
-        self._room = _KEPT_BYTES
+        self._memory = TileMemory()
         self._factor = round(grid.mpp / (data.picture_mpp or grid.mpp))
         columns = tuple(data.group_column if c == "group" else c for c in _OPTIONAL)
         rows = read_index(self._folder / INDEX, ("name", "patient"), columns)
@@ -123,12 +122,7 @@ class FolderTiles:
         return fingerprint_json({"folder": 1, "files": files, "labels": str(self._labels), **more})
 
     def read(self, index: int) -> tuple[Rgb, Mask]:
-        tile = self._kept.get(index) or self._read(index)
-        # Two threads may read one tile at once: both then hold the same pixels.
-        if index not in self._kept and (size := tile[0].nbytes + tile[1].nbytes) <= self._room:
-            self._kept[index] = tile
-            self._room -= size
-        return tile
+        return self._memory.get(index, self._read)
 
     def _read(self, index: int) -> tuple[Rgb, Mask]:
         image, mask = self._files[index]

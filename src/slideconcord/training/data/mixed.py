@@ -14,7 +14,6 @@ from slideconcord.provenance import fingerprint_json
 from slideconcord.training.data.labels import Labels
 from slideconcord.training.data.split import TRAIN
 from slideconcord.training.data.tile import Grid, Mask, Rgb, TileRecord, TileSource
-from slideconcord.training.settings import make_part
 
 
 @dataclass(frozen=True)
@@ -42,13 +41,11 @@ class MixedData:
         TrainingError
             As the parts.
         """
-        from slideconcord.training.data.sources import SOURCES
+        from slideconcord.training.data.sources import make_data
 
         where = "data.source.mixed"
-        main: Any = make_part(SOURCES, self.main, f"{where}.main")
-        if self.path:
-            main = replace(main, path=self.path)
-        more: list[Any] = [make_part(SOURCES, part, f"{where}.more") for part in self.more]
+        main = make_data(self.main, self.path, f"{where}.main")
+        more = [make_data(part, "", f"{where}.more") for part in self.more]
         first, *others = (part.open(grid, labels) for part in (main, *more))
         if not all(record.split for record in first.records):
             raise ParameterError(

@@ -82,3 +82,8 @@ def shares_of(mask: Mask, classes: int) -> tuple[float, ...]:
     """Return the share of each class among the pixels that count; all 0 where none does."""
     counts = np.bincount(mask.ravel(), minlength=256)[:classes]
     return tuple((counts / max(int(counts.sum()), 1)).tolist())
+
+
+def own_mask(mask: Mask) -> Mask:
+    """Return the mask (y, x) of a tile itself, without that of its context."""
+    return mask if mask.ndim == 2 else mask[0]

@@ -5,7 +5,7 @@ Good for trying recipes and for tests. A model trained on it knows nothing of re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from threading import Lock
@@ -39,10 +39,24 @@ class VirtualData:
         """Cut the tiles; they are computed when first read."""
         if self.tissues < 1:
             raise ParameterError("data.source.virtual.tissues: there must be at least one.")
-        for name in self.scanners:
-            if name not in _KNOWN:
-                raise unknown("data.source.virtual.scanners:", name, _KNOWN)
+        virtual_scanners(self.scanners, "data.source.virtual.scanners:")
         return VirtualTiles(self, grid, labels)
+
+
+def virtual_scanners(names: Sequence[str], where: str) -> tuple[VirtualScanner, ...]:
+    """Return virtual scanners by name.
+
+    Raises
+    ------
+    ParameterError
+        When one is not known, or named twice.
+    """
+    for name in names:
+        if name not in _KNOWN:
+            raise unknown(where, name, _KNOWN)
+        if names.count(name) > 1:
+            raise ParameterError(f"{where} {name} is named twice: name it once.")
+    return tuple(_KNOWN[name] for name in names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from slideconcord.errors import ParameterError
 from slideconcord.training.data.prepare import tiles_of
-from slideconcord.training.data.tile import IGNORE
+from slideconcord.training.data.tile import IGNORE, own_mask
 from slideconcord.training.experiments.runs import Row, Run
 from slideconcord.training.experiments.shift_plots import draw_shift
 from slideconcord.training.experiments.shift_tables import write_tables
@@ -170,8 +170,8 @@ def scores_on(
     """
     dice, iou, scores, positive = [], [], [], []
     for tile in tiles:
-        rgb, mask = source.read(tile)
-        probability = model(rgb)
+        rgb, read = source.read(tile)
+        mask, probability = own_mask(read), model(rgb)
         found = probability.argmax(0) == len(source.classes) - 1
         shared, sizes = _sizes(found, mask, len(source.classes) - 1)
         dice.append(2 * shared / sizes if sizes else np.nan)
