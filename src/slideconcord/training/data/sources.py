@@ -54,7 +54,7 @@ def make_data(value: Any, path: str, where: str) -> Data:
     """
     made: Any = make_part(SOURCES, value, where)
     if not path:
-        return made  # type: ignore[no-any-return]
+        return made
     if "path" not in {known.name for known in fields(made)}:
         raise ParameterError(f"--data {path}: the data of {where} are computed and lie nowhere.")
-    return replace(made, path=path)  # type: ignore[no-any-return]
+    return replace(made, path=path)
