@@ -58,7 +58,7 @@ class Noise:
 
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         sd = draws.uniform(*self.variance).sqrt() * draws.chance(self.p)
-        noise = draws.noise(tuple(images.shape[1:]))
+        noise = draws.noise(*images.shape[1:])
         return (images + sd[:, None, None, None] * noise).clamp(0, WHITE)
 
 
@@ -90,11 +90,15 @@ def blur(images: Tensor, width: int) -> Tensor:
     """Blur with a Gaussian kernel of ``width`` pixels; edges are mirrored without their pixel."""
     if width == 1:
         return images
-    sigma = 0.3 * ((width - 1) * 0.5 - 1) + 0.8
-    away = torch.arange(width, device=images.device, dtype=images.dtype) - width // 2
-    kernel = torch.exp(-(away**2) / (2 * sigma**2))
+    return smoothed(images, 0.3 * ((width - 1) * 0.5 - 1) + 0.8, width // 2)
+
+
+def smoothed(images: Tensor, sigma_px: float, reach_px: int) -> Tensor:
+    """Blur with a Gaussian kernel of ``2 * reach_px + 1`` pixels; edges are mirrored likewise."""
+    away = torch.arange(-reach_px, reach_px + 1, device=images.device, dtype=images.dtype)
+    kernel = torch.exp(-(away**2) / (2 * sigma_px**2))
     kernel = (kernel / kernel.sum()).repeat(images.shape[1], 1, 1, 1)
-    padded = functional.pad(images, [width // 2] * 4, mode="reflect")
+    padded = functional.pad(images, [reach_px] * 4, mode="reflect")
     rows = functional.conv2d(padded, kernel, groups=images.shape[1])
     return functional.conv2d(rows, kernel.transpose(2, 3), groups=images.shape[1])
 

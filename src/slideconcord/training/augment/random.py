@@ -6,7 +6,7 @@ on whether the run was interrupted before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,13 +74,21 @@ class Draws:
         drawn = [int(random.integers(low, high + 1)) for random in self._each]
         return torch.tensor(drawn, dtype=torch.int64, device=self._device)
 
-    def noise(self, shape: tuple[int, ...]) -> Tensor:
+    def noise(self, *shape: int) -> Tensor:
         """Return standard normal noise (tile, *shape), float32."""
-        return torch.stack([self._noise(shape, seed) for seed in self.integers(0, 2**62).tolist()])
+        numbers = torch.empty((len(self), *shape), device=self._device)
+        return self._filled(numbers, lambda tile, by: tile.normal_(generator=by))
 
-    def _noise(self, shape: tuple[int, ...], seed: int) -> Tensor:
-        generator = torch.Generator(self._device).manual_seed(seed)
-        return torch.randn(shape, generator=generator, device=self._device)
+    def whole_noise(self, low: int, high: int, *shape: int) -> Tensor:
+        """Return whole numbers (tile, *shape), int64, from ``low`` to ``high``, both included."""
+        numbers = torch.empty((len(self), *shape), dtype=torch.int64, device=self._device)
+        return self._filled(numbers, lambda tile, by: tile.random_(low, high + 1, generator=by))
+
+    def _filled(self, numbers: Tensor, fill: Callable[[Tensor, torch.Generator], object]) -> Tensor:
+        """Fill each tile by a generator of its own, on the device."""
+        for tile, seed in zip(numbers, self.integers(0, 2**62).tolist(), strict=True):
+            fill(tile, torch.Generator(self._device).manual_seed(seed))
+        return numbers
 
     def _tensor(self, numbers: list[float]) -> Tensor:
         return torch.tensor(numbers, dtype=torch.float32, device=self._device)

@@ -17,7 +17,9 @@ from slideconcord.training.augment.bending import (
     GridDistortion,
     OpticalDistortion,
 )
+from slideconcord.training.augment.contrast import Clahe, PcaColour
 from slideconcord.training.augment.fda import FourierDomainAdaptation
+from slideconcord.training.augment.filters import Emboss, GlassBlur, MotionBlur
 from slideconcord.training.augment.geometry import (
     Crop,
     Flip,
@@ -53,12 +55,17 @@ APPEARANCES: MappingProxyType[str, type[Appearance]] = MappingProxyType(
     {
         "noise": Noise,
         "blur": Blur,
+        "motion_blur": MotionBlur,
+        "glass_blur": GlassBlur,
+        "emboss": Emboss,
         "brightness_contrast": BrightnessContrast,
         "hsv": HueSaturationValue,
         "color_jitter": ColorJitter,
         "heavy_colour": HeavyColour,
         "targeted_hsv": TargetedHsv,
         "gamma": Gamma,
+        "clahe": Clahe,
+        "pca": PcaColour,
         "hed_jitter": HedJitter,
         "randstainna": RandStainNA,
         "fda": FourierDomainAdaptation,
