@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch.nn import functional
 
 from slideconcord.errors import ParameterError
@@ -22,6 +24,7 @@ from slideconcord.training.class_weights import (
     WeightedDice,
     dynamic_weights,
 )
+from slideconcord.training.data.folders import FolderData, FolderTiles
 from slideconcord.training.data.prepare import padded
 from slideconcord.training.data.tile import IGNORE, Grid
 from slideconcord.training.learner import Batch, Learner
@@ -29,7 +32,7 @@ from slideconcord.training.losses import CrossEntropy
 from slideconcord.training.multi_level import MultiLevel
 from slideconcord.training.optimisers import FallingCycles
 from slideconcord.training.recipe import read_recipe
-from training.training_data import folder_recipe, tiny
+from training.training_data import folder_recipe, tiny, write_folder
 
 MULTI: dict[str, object] = {
     "data__context": {"downsample": 4},
@@ -147,9 +150,92 @@ def test_smaller_tiles_are_padded_about_one_centre():
     assert Context(4).first(33, 64) == -3 * 17
 
 
-def test_pictures_in_folders_have_no_context(tmp_path):
+def middles(folder: Path, side: int = 16, downsample: int = 2, **source: object) -> FolderTiles:
+    recipe = folder_recipe(folder)
+    data = FolderData(path=str(folder), centre=True, **source)
+    return data.open(Grid(1.0, side, 0, Context(downsample)), recipe.labels)
+
+
+def write_planes(folder: Path, side: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """Write pictures that rise evenly down and across, their masks cut by a slope; return both."""
+    write_folder(folder, patients=2, each=1, side=side)
+    rows, columns = np.indices((side, side))
+    rgb = np.stack([2 * rows, 3 * columns, rows + columns], -1).astype(np.uint8)
+    mask = (rows + 2 * columns > 1.5 * side).astype(np.uint8)
+    for patient in range(2):
+        Image.fromarray(rgb).save(folder / "image" / f"tile-{patient}-0.png")
+        Image.fromarray(255 * mask).save(folder / "mask" / f"tile-{patient}-0.png")
+    return rgb, mask
+
+
+def means(rgb: np.ndarray, step: int) -> np.ndarray:
+    height, width = (side // step for side in rgb.shape[:2])
+    return rgb.reshape(height, step, width, step, 3).mean((1, 3))
+
+
+@pytest.mark.parametrize(("side", "downsample"), [(32, 2), (16, 4), (16, 2)])
+def test_the_middle_of_a_picture_has_the_rest_for_context_pixel_by_pixel(
+    tmp_path: Path, side: int, downsample: int
+):
+    whole, truth = write_planes(tmp_path / "data")
+    tiles = middles(tmp_path / "data", side, downsample)
+    rgb, mask = tiles.read(0)
+    own = slice((64 - side) // 2, (64 + side) // 2)
+    np.testing.assert_array_equal(rgb[0], whole[own, own])
+    np.testing.assert_array_equal(mask[0], truth[own, own])
+    assert tiles.records[0].shares[1] == pytest.approx(truth[own, own].mean())
+    reach = side * downsample
+    wide = slice((64 - reach) // 2, (64 + reach) // 2)
+    assert np.abs(rgb[1] - means(whole[wide, wide], downsample)).max() <= 0.5
+    half = downsample // 2
+    np.testing.assert_array_equal(mask[1], truth[wide, wide][half::downsample, half::downsample])
+
+
+def test_a_context_of_shrunk_pictures_is_the_means_of_means(tmp_path: Path):
+    whole, _ = write_planes(tmp_path / "data")
+    recipe = folder_recipe(tmp_path / "data")
+    data = FolderData(path=str(tmp_path / "data"), centre=True, picture_mpp=1.0)
+    rgb, _ = data.open(Grid(2.0, 16, 0, Context(2)), recipe.labels).read(0)
+    assert np.abs(rgb[0] - means(whole, 2)[8:24, 8:24]).max() <= 0.5
+    assert np.abs(rgb[1] - means(whole, 4)).max() <= 1
+
+
+def test_beyond_a_picture_is_white_and_nothing_is_learnt_there(tmp_path: Path):
+    whole, truth = write_planes(tmp_path / "data")
+    rgb, mask = middles(tmp_path / "data", side=32, downsample=4).read(1)
+    inside = np.zeros((32, 32), bool)
+    inside[8:24, 8:24] = True
+    assert (rgb[1][~inside] == 255).all()
+    assert (mask[1][~inside] == IGNORE).all()
+    assert np.abs(rgb[1][8:24, 8:24] - means(whole, 4)).max() <= 0.5
+    np.testing.assert_array_equal(mask[1][8:24, 8:24], truth[2::4, 2::4])
+
+
+def test_pictures_smaller_than_the_tile_are_padded_about_the_centre_of_their_context(
+    tmp_path: Path,
+):
+    whole, _ = write_planes(tmp_path / "data", side=63)
+    rgb, mask = middles(tmp_path / "data", side=64, downsample=2).read(0)
+    assert rgb.shape == (2, 63, 63, 3)
+    image, _ = padded(rgb, mask, 64, IGNORE)
+    # The last row is padding, so the centre is that of 64 pixels: the edge of the picture's row 32.
+    assert np.abs(image[1][16:47, 16:47] - means(whole[:62, :62], 2)).max() <= 0.5
+
+
+def test_middles_without_context_are_tiles_and_other_data(tmp_path: Path):
+    whole, _ = write_planes(tmp_path / "data")
+    recipe = folder_recipe(tmp_path / "data")
+    data = FolderData(path=str(tmp_path / "data"), centre=True)
+    alone = data.open(Grid(1.0, 16), recipe.labels)
+    np.testing.assert_array_equal(alone.read(0)[0], whole[24:40, 24:40])
+    prints = {alone.fingerprint, recipe.open().fingerprint}
+    prints |= {middles(tmp_path / "data", 16, d).fingerprint for d in (2, 4)}
+    assert len(prints) == 4
+
+
+def test_whole_pictures_have_no_context(tmp_path: Path):
     recipe = folder_recipe(tmp_path)
-    with pytest.raises(ParameterError, match="pictures in a folder show nothing beyond their tile"):
+    with pytest.raises(ParameterError, match=r"whole pictures show nothing beyond .* centre: true"):
         recipe.source.open(Grid(1.0, 64, 0, Context(4)), recipe.labels)
 
 

@@ -12,8 +12,12 @@ import pytest
 from slideconcord.errors import MismatchError
 from slideconcord.samples import FIVE_SCANNERS
 from slideconcord.samples.rescan import rescan
+from slideconcord.segmentation.context import Context
 from slideconcord.segmentation.model import Model
 from slideconcord.segmentation.spec import make_spec
+from slideconcord.training.data.folders import FolderData
+from slideconcord.training.data.rescan import rescan_tile
+from slideconcord.training.data.tile import Grid
 from slideconcord.training.sensitivity import AS_IT_IS, REFERENCE, measure_sensitivity
 from training.training_data import FOLDER_CLASSES, folder_recipe, write_folder
 
@@ -115,3 +119,67 @@ def test_a_model_of_other_classes_is_refused(source):
     other = Model.from_function(SPEC.changed(classes=["background", "circle"]), DARK)
     with pytest.raises(MismatchError, match="tells apart background, circle, the data background,"):
         measure_sensitivity(other, source, [0])
+
+
+# --- models that see a context
+
+
+@pytest.fixture(scope="module")
+def levels(tmp_path_factory):
+    """Return tiles of 32 px with contexts of twice their width."""
+    folder = write_folder(tmp_path_factory.mktemp("levels") / "data")
+    data = FolderData(path=str(folder), centre=True)
+    return data.open(Grid(4.0, 32, 0, Context(2)), folder_recipe(folder).labels)
+
+
+def around_model() -> Model:
+    """Return a model that takes a tile for a square where its context is dark."""
+
+    def scores(rgb: np.ndarray) -> np.ndarray:
+        assert rgb.shape == (2, 32, 32, 3)
+        dark = np.broadcast_to(rgb[1, ..., 1].mean() < 185, rgb.shape[1:3])
+        return np.stack([~dark, dark]).astype(np.float32)
+
+    return Model.from_function(SPEC.changed(context={"downsample": 2}), scores)
+
+
+def test_each_scanner_shows_tile_and_context_alike(levels):
+    model_ = around_model()
+    result = measure_sensitivity(model_, levels, range(8))
+    for name, scanner in FIVE_SCANNERS.items():
+        wanted = []
+        for tile in range(8):
+            rgb, mask = levels.read(tile)
+            seen = rescan_tile(rgb, scanner, 4.0, Context(2), tile)
+            np.testing.assert_array_equal(seen[0], rescan(rgb[0], scanner, 4.0, tile))
+            wanted.append(dice(model_(seen)[1] > 0.5, mask[0] == 1))
+        assert result.tile_dice(name, REFERENCE) == pytest.approx(wanted, nan_ok=True)
+    sizes = result.overlaps[:, 1, range(7), range(7)]
+    assert len(np.unique(sizes[:, 1:6])) == 2, "scanners darken some contexts below the limit"
+
+
+def test_a_context_is_blurred_by_as_many_um_and_its_noise_is_the_mean_of_many_pixels():
+    edge = np.full((2, 64, 64, 3), 250, np.uint8)
+    edge[:, :, 32:] = 80
+    blunt = replace(next(iter(FIVE_SCANNERS.values())), blur_um=4.0, noise=0.0)
+    tile, around = rescan_tile(edge, blunt, 1.0, Context(4))[:, 32, :, 1].astype(int)
+    assert (np.abs(np.diff(tile)) > 2).sum() > 2 * (np.abs(np.diff(around)) > 2).sum() > 0
+    noisy = replace(blunt, blur_um=0.0, noise=8.0, white=(200.0,) * 3)
+    glass = np.full((2, 64, 64, 3), 255, np.uint8)
+    seen = rescan_tile(glass, noisy, 1.0, Context(4), 3).astype(float)
+    assert seen[1].std() == pytest.approx(seen[0].std() / 4, rel=0.1)
+    assert abs(np.corrcoef(seen[0, ..., 0].ravel(), seen[1, ..., 0].ravel())[0, 1]) < 0.1
+
+
+def test_a_model_without_context_is_shown_the_tile_alone(levels, tmp_path):
+    folder = write_folder(tmp_path / "data")
+    alone = FolderData(path=str(folder), centre=True).open(
+        Grid(4.0, 32), folder_recipe(folder).labels
+    )
+    both = [measure_sensitivity(DARK, tiles, range(4)).overlaps for tiles in (levels, alone)]
+    np.testing.assert_array_equal(*both)
+
+
+def test_a_model_with_context_refuses_tiles_alone(source):
+    with pytest.raises(MismatchError, match=r"sees each tile with .* show tiles alone: give them"):
+        measure_sensitivity(around_model(), source, [0])

@@ -234,6 +234,13 @@ class Recipe:
         source, least = self.source.open(self.data.grid, self.labels), self.data.tile_labels
         return source if least is None else TileLabels(source, least)
 
+    @property
+    def opens(self) -> str:
+        """SHA-256 of the settings on which it depends what `open` gives, but for the place."""
+        data = self.to_json()["data"]
+        names = ("source", "mpp", "tile_px", "overlap_px", "context", "ignore", "tile_labels")
+        return fingerprint_json({"classes": self.classes, **{name: data[name] for name in names}})
+
     def to_json(self) -> dict[str, Any]:
         """Return all settings as plain values, defaults included; no path of this machine.
 

@@ -1,9 +1,10 @@
 """What a change of scanner does to a model's answers: accuracy and agreement on virtual scanners.
 
-Every tile is looked at as it is and as each virtual scanner would show it (`samples.rescan`). The
-protocol is section 2.3 of SCORPION (Ryu et al. 2025, arXiv 2507.20907): Dice of the predictions for
-each pair of scanners, their mean and the worst pair. Agreement is never told without accuracy: a
-model that always says the same agrees with itself perfectly.
+Every tile is looked at as it is and as each virtual scanner would show it (`samples.rescan`), its
+context alike where the model sees one. The protocol is section 2.3 of SCORPION (Ryu et al. 2025,
+arXiv 2507.20907): Dice of the predictions for each pair of scanners, their mean and the worst pair.
+Agreement is never told without accuracy: a model that always says the same agrees with itself
+perfectly.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from slideconcord.comparison.tables import Table, write_json
 from slideconcord.errors import MismatchError
 from slideconcord.provenance import fingerprint_json, record
 from slideconcord.samples.presets import FIVE_SCANNERS
-from slideconcord.samples.rescan import rescan
-from slideconcord.training.data.tile import IGNORE
+from slideconcord.training.data.rescan import rescan_tile
+from slideconcord.training.data.tile import IGNORE, own_mask, shown_to
 from slideconcord.training.folder import make_folder
 
 if TYPE_CHECKING:
@@ -192,18 +193,21 @@ def sensitivity_steps(
     Raises
     ------
     MismatchError
-        When the model's classes are not those of the data.
+        When the model's classes are not those of the data, or it sees a context that they do not
+        show.
     """
     if model.spec.classes != source.classes:
         raise MismatchError(
             f"The model {model.name} tells apart {', '.join(model.spec.classes)}, the data "
             f"{', '.join(source.classes)}: give the recipe that the model was trained with."
         )
-    found = []
+    found, spec = [], model.spec
     for done, tile in enumerate(tiles, 1):
-        rgb, mask = source.read(tile)
-        looks = [rgb, *(rescan(rgb, s, model.spec.mpp, tile) for s in scanners.values())]
-        found.append(_overlaps(answers(model, looks), mask, len(source.classes)))
+        read, mask = source.read(tile)
+        rgb = shown_to(model, read)
+        views = (rescan_tile(rgb, s, spec.mpp, spec.context, tile) for s in scanners.values())
+        answered = answers(model, [rgb, *views])
+        found.append(_overlaps(answered, own_mask(mask), len(source.classes)))
         yield TilesDone(done, len(tiles))
     return Sensitivity(
         source.classes,
@@ -219,7 +223,7 @@ def sensitivity_steps(
 
 
 def answers(model: Model, looks: Iterable[Rgb]) -> Mask:
-    """Return the class of every pixel (look, y, x) of images of one size, the likeliest one."""
+    """Return the class of every pixel (look, y, x) of tiles of one size, the likeliest one."""
     scores = model.predict_batch(np.stack(list(looks)))
     return scores.argmax(1).astype(np.uint8)
 

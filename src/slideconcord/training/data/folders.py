@@ -17,11 +17,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from slideconcord.errors import ParameterError, TrainingError
+from slideconcord.geometry import Box
 from slideconcord.provenance import fingerprint_file, fingerprint_json
 from slideconcord.training.data.index import read_index
 from slideconcord.training.data.labels import Labels
 from slideconcord.training.data.memory import TileMemory
-from slideconcord.training.data.tile import Grid, Mask, Rgb, TileRecord, shares_of
+from slideconcord.training.data.tile import IGNORE, Grid, Mask, Rgb, TileRecord, shares_of
 
 INDEX = "index.csv"
 _OPTIONAL = ("slide", "scanner", "group", "split")
@@ -43,6 +44,9 @@ class FolderData:
     """Whether labels name the group too, as "255 Polyp"; the value 0 stays "0"."""
     picture_mpp: float | None = None
     """Pixel size of the pictures, µm, when they are to be shrunk to data.mpp by a whole factor."""
+    centre: bool = False
+    """Whether a tile is the middle of its picture, data.tile_px a side, instead of the whole: what
+    is around it is then what data.context shows."""
 
     def open(self, grid: Grid, labels: Labels) -> FolderTiles:
         """Read the index and every mask, and refuse what does not fit together.
@@ -52,7 +56,12 @@ class FolderData:
         TrainingError, ParameterError
             When files are missing, sizes differ, or a mask holds a value without a class.
         """
-        grid.refuse_context("pictures in a folder")
+        if grid.context is not None and not self.centre:
+            raise ParameterError(
+                "data.context: whole pictures show nothing beyond their tiles. Take their middle "
+                "(data.source: centre: true, and a smaller data.tile_px), slides or virtual data, "
+                "or a network without context."
+            )
         if not self.path:
             raise ParameterError("data.source: give the folder of the data (--data FOLDER).")
         factor = grid.mpp / (self.picture_mpp or grid.mpp)
@@ -75,11 +84,15 @@ class EbhiSeg(FolderData):
 
 
 class FolderTiles:
-    """The tiles of `FolderData`; see `TileSource`. What fits into 256 MiB stays in memory."""
+    """The tiles of `FolderData`; see `TileSource`. What fits into 256 MiB stays in memory.
+
+    Of a context, what lies beyond its picture is white, and nothing is learnt there.
+    """
 
     def __init__(self, data: FolderData, grid: Grid, labels: Labels) -> None:
         self._folder, self._grid, self._labels = Path(data.path), grid, labels
         self._memory = TileMemory()
+        self._centre = data.centre
         self._factor = round(grid.mpp / (data.picture_mpp or grid.mpp))
         columns = tuple(data.group_column if c == "group" else c for c in _OPTIONAL)
         rows = read_index(self._folder / INDEX, ("name", "patient"), columns)
@@ -117,6 +130,7 @@ class FolderTiles:
     @cached_property
     def fingerprint(self) -> str:
         more: dict[str, object] = {} if self._factor == 1 else {"shrunk": self._factor}
+        more |= {"centre": str(self._grid)} if self._centre else {}
         more |= {"groups": self._groups} if any(self._groups) else {}
         files = [[fingerprint_file(path) for path in pair] for pair in self._files]
         return fingerprint_json({"folder": 1, "files": files, "labels": str(self._labels), **more})
@@ -134,7 +148,23 @@ class FolderTiles:
                 "they must show the same.",
                 [image.stem],
             )
-        return rgb, labels
+        return self._cut(rgb, labels) if self._centre else (rgb, labels)
+
+    def _cut(self, rgb: Rgb, labels: Mask) -> tuple[Rgb, Mask]:
+        """Return the middle of a picture and of its mask, with context where that is wanted."""
+        box, context = self._middle(labels), self._grid.context
+        tile, mask = rgb[box.slices], labels[box.slices]
+        if context is None:
+            return tile.copy(), mask.copy()
+        whole = (self._grid.tile_px,) * 2
+        around = context.around(rgb, box, whole)
+        truth = context.labels_around(labels, box, whole, IGNORE)
+        return np.stack([tile, around]), np.stack([mask, truth])
+
+    def _middle(self, labels: Mask) -> Box:
+        """Return where the tile lies in its picture; all of it where the picture is smaller."""
+        height, width = (min(side, self._grid.tile_px) for side in labels.shape)
+        return Box((labels.shape[0] - height) // 2, (labels.shape[1] - width) // 2, height, width)
 
     def _found(self, folder: str, names: Sequence[str]) -> list[Path]:
         place = self._folder / folder
@@ -160,7 +190,9 @@ class FolderTiles:
                 "they must show the same.",
                 [image.stem],
             )
-        if max(size) > self._grid.tile_px:
+        if self._centre:
+            labels = labels[self._middle(labels).slices]
+        elif max(size) > self._grid.tile_px:
             raise TrainingError(
                 f"{image.name} has {size[0]} x {size[1]} px, more than data.tile_px "
                 f"{self._grid.tile_px}: give a larger tile_px, or cut it into tiles.",

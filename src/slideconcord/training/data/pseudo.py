@@ -23,6 +23,7 @@ from slideconcord.training.data.tile import (
     TileRecord,
     TileSource,
     shares_of,
+    shown_to,
 )
 
 if TYPE_CHECKING:
@@ -32,11 +33,9 @@ if TYPE_CHECKING:
 def pseudo_mask(model: Model, rgb: Rgb, threshold: float) -> Mask:
     """Return the likeliest class of each pixel (y, x) uint8; `IGNORE` below the threshold.
 
-    ``rgb`` is a tile (y, x, 3), or with its context (level, y, x, 3), which a model that sees none
-    is not shown.
+    ``rgb`` is a tile (y, x, 3), or with its context (level, y, x, 3); see `shown_to`.
     """
-    seen = rgb[0] if rgb.ndim == 4 and model.spec.context is None else rgb
-    scores = model(seen)
+    scores = model(shown_to(model, rgb))
     return np.where(scores.max(0) >= threshold, scores.argmax(0), IGNORE).astype(np.uint8)
 
 

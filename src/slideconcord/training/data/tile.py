@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slideconcord.errors import ParameterError
+from slideconcord.errors import MismatchError
 from slideconcord.segmentation.context import Context
+
+if TYPE_CHECKING:
+    from slideconcord.segmentation.model import Model
 
 Rgb = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
@@ -30,14 +33,6 @@ class Grid:
     """Least overlap of neighbours."""
     context: Context | None = None
     """The wider picture that is read with each tile."""
-
-    def refuse_context(self, what: str) -> None:
-        """Refuse a context, for data that show nothing beyond their tiles."""
-        if self.context is not None:
-            raise ParameterError(
-                f"data.context: {what} show nothing beyond their tiles. Take slides or virtual "
-                "data, or a network without context."
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +82,22 @@ def shares_of(mask: Mask, classes: int) -> tuple[float, ...]:
 def own_mask(mask: Mask) -> Mask:
     """Return the mask (y, x) of a tile itself, without that of its context."""
     return mask if mask.ndim == 2 else mask[0]
+
+
+def shown_to(model: Model, rgb: Rgb) -> Rgb:
+    """Return what a model takes of a tile: with its context, or alone where it sees none.
+
+    Raises
+    ------
+    MismatchError
+        When the model sees a context, and there is none.
+    """
+    if model.spec.context is None:
+        return rgb if rgb.ndim == 3 else rgb[0]
+    if rgb.ndim == 3:
+        raise MismatchError(
+            f"The model {model.name} sees each tile with what is around it "
+            f"(downsample {model.spec.context.downsample}), and these data show tiles alone: give "
+            "them the data.context that it was trained with."
+        )
+    return rgb

@@ -113,11 +113,14 @@ def experiment_steps(
     _write(out / FACTS, record(experiment=experiment.to_json(), recipe=recipe.to_json(),
                                data=source.fingerprint))  # fmt: skip
     rows: list[Row] = []
+    opened = {recipe.opens: source}
     for done, run in enumerate(runs, 1):
-        found = _kept(out / RUNS / run.name, _key(run, source))
+        # Runs may see other data, such as tiles without their context.
+        own = opened[run.recipe.opens] = opened.get(run.recipe.opens) or run.recipe.open()
+        found = _kept(out / RUNS / run.name, _key(run, own))
         if found is None:
-            yield from _trained(run, out, options, source, (done - 1, len(runs)))
-            found = _measured(run, out, options, source)
+            yield from _trained(run, out, options, own, (done - 1, len(runs)))
+            found = _measured(run, out, options, own)
         rows += found
         experiment.write(rows, out, whole=done == len(runs))
         yield ExperimentStep(run.name, done, len(runs), tuple(found))
