@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from slideconcord.training.experiments.ablation import SCORES, Ablation, markdown
+from slideconcord.training.experiments.ablation import SCORES, Ablation
 from slideconcord.training.experiments.reading import read_experiment
 from slideconcord.training.experiments.runs import experiment_steps
+from slideconcord.training.experiments.variant_tables import markdown
 from slideconcord.training.experiments.variants import changed
 from slideconcord.training.options import TrainOptions
 from training.test_scanner_shift import RECIPE
@@ -60,7 +61,7 @@ def test_only_seeds_that_all_variants_have_done_enter_the_table():
     table = SMALL.summary([*rows, *more])
     assert [r["mean_pair"] for r in table] == pytest.approx([0.6, 0.7, 0.8])
     assert table[0]["mean_pair_sd"] == pytest.approx(0.02**0.5)
-    assert "| hsv | 2 | 70.00 ± 14.14 |" in markdown(table)
+    assert "| hsv | 2 | 70.00 ± 14.14 |" in markdown(table, ("variant", "seeds"), SCORES)
 
 
 @pytest.fixture(scope="module")

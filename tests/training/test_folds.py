@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slideconcord.errors import ParameterError, TrainingError
+from slideconcord.errors import MismatchError, ParameterError, TrainingError
 from slideconcord.training.data.folds import fold_numbers
 from slideconcord.training.data.split import split_tiles
 from training.training_data import record, tiny
@@ -97,3 +97,23 @@ def test_a_recipe_names_its_fold():
     assert tiny(data__folds=4, data__fold=3).data.fold == 3
     with pytest.raises(ParameterError, match=r"data\.fold 4 is none of 0 to 3, as there are 4"):
         tiny(data__folds=4, data__fold=4)
+
+
+def test_item_17_scanners_are_dealt_as_wholes_and_left_out_one_after_another():
+    held = []
+    for fold in range(3):
+        train, val, test = split_tiles(PAPER, 0.2, 1, folds=3, fold=fold, fold_by="scanner")
+        names = [{PAPER[i].scanner for i in tiles} for tiles in (train, val, test)]
+        assert names[0] == names[1] == {"KF", "SQS", "3DH"} - names[2]
+        assert len(test) == 60
+        held += names[2]
+    assert sorted(held) == ["3DH", "KF", "SQS"]
+
+
+def test_scanners_are_not_dealt_where_one_patient_was_seen_by_two():
+    records = [record(f"{p}{s}", f"patient-{p}", scanner=s) for p in range(4) for s in "AB"]
+    message = r"but patient-0 was seen by A and B\. Take fold_by: patient, and leave a scanner"
+    with pytest.raises(MismatchError, match=message):
+        fold_numbers(records, 2, 0, "scanner")
+    with pytest.raises(TrainingError, match=r"2 scanner\(s\) cannot make 3 folds: give more scan"):
+        fold_numbers(records, 3, 0, "scanner")

@@ -9,6 +9,8 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import nn
 
+from slideconcord.segmentation.networks import build
+from slideconcord.segmentation.spec import make_spec
 from slideconcord.training.initialise import fan_in
 
 
@@ -45,3 +47,44 @@ def test_decoder_and_head_are_uniform_within_the_root_of_3_over_fan(network):
         assert 0.9 * reach < largest <= reach
         if convolution.bias is not None:
             assert 0 < float(convolution.bias.detach().abs().max()) <= reach
+
+
+SMALL = {"encoder_name": "mobilenet_v2", "encoder_depth": 3, "decoder_channels": [16, 8, 8]}
+
+
+def built(architecture: str):
+    """Return a network of an architecture, begun by `fan_in`."""
+    parameters = {"encoder_name": "mobilenetv3_small_050"} if "tile" in architecture else SMALL
+    context = {"downsample": 4} if architecture == "multi-level-unet" else None
+    spec = make_spec(
+        {"name": "x", "version": "1", "architecture": architecture, "parameters": parameters,
+         "mpp": 1.0, "tile_px": 64, "overlap_px": 0, "classes": ["a", "b"], "licence": "CC0-1.0",
+         "training_data": "none", "context": context, "input_multiple": 8, "activation": "none",
+         "mean": [0.5] * 3, "std": [0.1] * 3},
+        "x",
+    )  # fmt: skip
+    torch.manual_seed(0)
+    made = build(spec)
+    fan_in(made)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("architecture", "encoders", "others"),
+    [
+        ("stain-separation-unet", ["encoder"],
+         ["matrix_decoder", "density_decoder", "matrix_head", "density_head", "segmentation_head"]),
+        ("multi-level-unet", ["high.encoder", "low.encoder"],
+         ["high.ups", "low.ups", "high.head", "low.head", "merge", "fuse"]),
+        ("tile-classifier", ["network"], []),
+    ],
+)  # fmt: skip
+def test_networks_of_several_parts_begin_so_in_every_part(architecture, encoders, others):
+    made = built(architecture)
+    parts = [*encoders, *others]
+    found = {part: convolutions(made.get_submodule(part)) for part in parts}
+    assert sum(map(len, found.values())) == len(convolutions(made)), "every convolution is seen"
+    for part, those in found.items():
+        scaled = torch.cat([(c.weight * math.sqrt(fan(c))).detach().ravel() for c in those])
+        beyond = float((scaled.abs() > math.sqrt(3)).float().mean())
+        assert beyond == (pytest.approx(0.083, abs=0.02) if part in encoders else 0)

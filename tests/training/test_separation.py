@@ -18,7 +18,7 @@ from slideconcord.training.losses import Mcc
 from slideconcord.training.options import TrainOptions
 from slideconcord.training.run import train
 from slideconcord.training.separation import StainSeparation
-from training.training_data import folder_recipe, write_folder
+from training.training_data import folder_recipe, tiny, write_folder
 
 SMALL = {"encoder_name": "mobilenet_v2", "encoder_depth": 3, "decoder_channels": [16, 8, 8]}
 CPU = TrainOptions(device="cpu", readers=2)
@@ -87,9 +87,10 @@ def test_black_pixels_have_a_finite_loss():
 
 
 def test_a_network_that_takes_no_stains_apart_is_refused():
-    plain = learner(torch.nn.Conv2d(3, 2, 1))
-    with pytest.raises(ParameterError, match=r"set network\.architecture to stain-separation-unet"):
-        StainSeparation().terms(plain, batch())
+    """When the recipe is read: before minutes go into preparing data."""
+    message = r"smp-unet takes none apart: set network\.architecture to stain-separation-unet"
+    with pytest.raises(ParameterError, match=message):
+        tiny(objective="stain-separation")
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def experiment(
     json: Json = False,
     **options: Any,
 ) -> None:
-    """Do many trainings and write their table: an ablation, or a scanner-shift study.
+    """Do many trainings and write their table: an ablation, a cross-validation, a scanner shift.
 
     Tables grow with every training. After a stop or a crash run the same command again: what is
     done is not done again.

@@ -1,9 +1,9 @@
-"""Commands about models: models list, models info, models import, models sensitivity."""
+"""Commands about models: models list, info, import, score and sensitivity."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,24 @@ from slideconcord.errors import ParameterError
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.spec import ModelSpec
+    from slideconcord.training.data.tile import TileSource
+
+Tested = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A name from models list, a model's folder, or that of a training."
+    ),
+]
+RecipeOfData = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        metavar="RECIPE",
+        help="What the data and their classes are (default: the recipe beside the model).",
+    ),
+]
+Split = Annotated[Literal["train", "val", "test"], typer.Option(help="Which tiles of the data.")]
+Device = Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, mps.")]
 
 app = typer.Typer(name="models", help="List, show, import and test models.", no_args_is_help=True)
 
@@ -93,27 +111,46 @@ def import_command(
         show.text(f"licence: {imported.licence}")
 
 
-@app.command("sensitivity")
-def sensitivity_command(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A name from models list, or a folder.")
-    ],
+@app.command("score")
+def score_command(
+    model: Tested,
     out: Out,
     data: DataPlace = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RECIPE",
-            help="What the data and their classes are (default: the recipe beside the model).",
-        ),
-    ] = None,
-    split: Annotated[
-        Literal["train", "val", "test"], typer.Option(help="Which tiles of the data.")
-    ] = "val",
+    recipe: RecipeOfData = None,
+    split: Split = "test",
+    tta: Annotated[
+        Literal["none", "rotations"],
+        typer.Option(help="Test-time augmentation: rotations is the mean of four turns."),
+    ] = "none",
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    json: Json = False,
+) -> None:
+    """Score a trained model on tiles, such as those of the fold it did not see (split test).
+
+    Writes scores.csv, with Dice and IoU by class, group and scanner, and scores.json.
+    """
+    from slideconcord.segmentation.model import load_model
+    from slideconcord.training.scoring import score_steps
+
+    refuse_existing(out / "scores.json", overwrite=overwrite)
+    folder, source, tiles = _asked(model, recipe, data, split)
+    result = show.finish(model, score_steps(load_model(folder, device), source, tiles, tta))
+    result.write(out)
+    _tell(result.summary(), out, json=json)
+
+
+@app.command("sensitivity")
+def sensitivity_command(
+    model: Tested,
+    out: Out,
+    data: DataPlace = None,
+    recipe: RecipeOfData = None,
+    split: Split = "val",
     card: Annotated[
         bool, typer.Option("--card", help="Put the result into the model's card.")
     ] = False,
-    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu, cuda, mps.")] = "auto",
+    device: Device = "auto",
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -123,15 +160,39 @@ def sensitivity_command(
     by scanner, and Dice between the answers for each pair of scanners.
     """
     from slideconcord.segmentation.model import load_model
-    from slideconcord.segmentation.model_files import model_folder
     from slideconcord.training.card import CARD, add_section, sensitivity_section
-    from slideconcord.training.data.prepare import tiles_of
-    from slideconcord.training.folder import RECIPE
-    from slideconcord.training.recipe import read_recipe
     from slideconcord.training.sensitivity import sensitivity_steps
 
     refuse_existing(out / "sensitivity.json", overwrite=overwrite)
-    beside = model_folder(model).parent / RECIPE
+    folder, source, tiles = _asked(model, recipe, data, split)
+    steps = sensitivity_steps(load_model(folder, device), source, tiles)
+    result = show.finish(model, steps)
+    result.write(out)
+    if card:
+        add_section(folder / CARD, sensitivity_section(result))
+    _tell(result.summary(), out, json=json)
+
+
+def _asked(
+    model: str, recipe: str | None, data: Path | None, split: str
+) -> tuple[Path, TileSource, list[int]]:
+    """Return the folder of a model, the data that it is to be tested on, and which tiles of them.
+
+    Raises
+    ------
+    ParameterError
+        When nothing says what the data are.
+    MismatchError
+        When the model's own recipe is to tell, but the data are not those that it learnt from.
+    """
+    from slideconcord.segmentation.model_files import model_folder
+    from slideconcord.training.data.prepare import tiles_of
+    from slideconcord.training.folder import MODEL, RECIPE, refuse_other_data
+    from slideconcord.training.recipe import read_recipe
+
+    run = Path(model) if (Path(model) / MODEL).is_dir() else None
+    folder = model_folder(model if run is None else run / MODEL)
+    beside = folder.parent / RECIPE
     if recipe is None and not beside.is_file():
         raise ParameterError(
             f"No recipe lies beside the model {model}: name the one that says what the data and "
@@ -139,13 +200,12 @@ def sensitivity_command(
         )
     chosen = read_recipe(recipe or beside, data=data)
     source = chosen.open()
-    tiles = tiles_of(chosen, source, split)
-    steps = sensitivity_steps(load_model(model, device), source, tiles)
-    result = show.finish(model, steps)
-    result.write(out)
-    if card:
-        add_section(model_folder(model) / CARD, sensitivity_section(result))
-    summary = result.summary()
+    if recipe is None:
+        refuse_other_data(folder.parent, source.fingerprint)
+    return folder, source, tiles_of(chosen, source, split)
+
+
+def _tell(summary: dict[str, Any], out: Path, *, json: bool) -> None:
     if json:
         show.as_json({**summary, "folder": out})
     else:

@@ -100,6 +100,8 @@ NETWORKS: MappingProxyType[str, Builder] = MappingProxyType(
 )
 SEES_CONTEXT = frozenset({"multi-level-unet"})
 """The architectures whose models declare a `context`."""
+TAKES_STAINS_APART = frozenset({"stain-separation-unet"})
+"""The architectures whose networks also give stain matrix and density."""
 
 
 def build(spec: ModelSpec) -> nn.Module | Function:

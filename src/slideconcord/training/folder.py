@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from slideconcord.annotations.exchange import atomic
-from slideconcord.errors import OutputError
+from slideconcord.errors import MismatchError, OutputError
 from slideconcord.provenance import record
 from slideconcord.segmentation.lock import FolderLock
 
@@ -122,6 +122,24 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path} cannot be made: {error.strerror}.", path) from error
+
+
+def refuse_other_data(run: Path, fingerprint: str) -> None:
+    """Refuse to take data for those of a run that are not: what it held out cannot be told in them.
+
+    Data that phases have labelled, and models without a run beside them, are not looked at.
+
+    Raises
+    ------
+    MismatchError
+        When run.json tells of other data.
+    """
+    data = _read_run(run).get("data", {})
+    if "labelled" not in data and data.get("fingerprint", fingerprint) != fingerprint:
+        raise MismatchError(
+            f"These are not the data that {run} was made with, so nobody knows which of them it "
+            "has seen: give those (--data), or say by --recipe what these are."
+        )
 
 
 def _read_run(folder: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from types import MappingProxyType
-from typing import Any
 
 from torch import nn
 
@@ -22,19 +21,18 @@ def as_built(network: nn.Module) -> None:
 def fan_in(network: nn.Module) -> None:
     """Begin as the pan-cancer paper does (equations 3 and 4).
 
-    Convolutions of the encoder: normal with variance 1 / fan, biases 0. Those of decoder and head:
-    weights and biases uniform within sqrt(3 / fan). ``fan`` is the volume of a convolution's input.
+    Convolutions of encoders: normal with variance 1 / fan, biases 0. All others, those of decoders
+    and heads: weights and biases uniform within sqrt(3 / fan). ``fan`` is the volume of a
+    convolution's input. A network in which nothing is called an encoder counts as one.
     """
-    parts: Any = network
-    for convolution in _convolutions(parts.encoder):
-        nn.init.normal_(convolution.weight, std=1 / math.sqrt(_fan(convolution)))
-        if convolution.bias is not None:
-            nn.init.zeros_(convolution.bias)
-    for convolution in [*_convolutions(parts.decoder), *_convolutions(parts.segmentation_head)]:
-        reach = math.sqrt(3 / _fan(convolution))
-        nn.init.uniform_(convolution.weight, -reach, reach)
-        if convolution.bias is not None:
-            nn.init.uniform_(convolution.bias, -reach, reach)
+    convolutions = {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv1d | nn.Conv2d)
+    }
+    encoding = {name for name in convolutions if "encoder" in name.split(".")} or {*convolutions}
+    for name, convolution in convolutions.items():
+        (_begin_encoding if name in encoding else _begin_decoding)(convolution)
 
 
 def take_over(network: nn.Module, model: str) -> list[str]:
@@ -61,8 +59,17 @@ def take_over(network: nn.Module, model: str) -> list[str]:
     return sorted(own.keys() - fit.keys())
 
 
-def _convolutions(module: nn.Module) -> list[nn.Conv1d | nn.Conv2d]:
-    return [m for m in module.modules() if isinstance(m, nn.Conv1d | nn.Conv2d)]
+def _begin_encoding(convolution: nn.Conv1d | nn.Conv2d) -> None:
+    nn.init.normal_(convolution.weight, std=1 / math.sqrt(_fan(convolution)))
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
+
+
+def _begin_decoding(convolution: nn.Conv1d | nn.Conv2d) -> None:
+    reach = math.sqrt(3 / _fan(convolution))
+    nn.init.uniform_(convolution.weight, -reach, reach)
+    if convolution.bias is not None:
+        nn.init.uniform_(convolution.bias, -reach, reach)
 
 
 def _fan(convolution: nn.Conv1d | nn.Conv2d) -> int:

@@ -14,10 +14,11 @@ from slideconcord.errors import ParameterError
 from slideconcord.provenance import fingerprint_json
 from slideconcord.segmentation.context import Context
 from slideconcord.segmentation.model_files import model_folder
-from slideconcord.segmentation.networks import NETWORKS, SEES_CONTEXT
+from slideconcord.segmentation.networks import NETWORKS, SEES_CONTEXT, TAKES_STAINS_APART
 from slideconcord.segmentation.spec import read_spec
 from slideconcord.training.augment.chain import Augment, make_augment
 from slideconcord.training.data.balance import BALANCES, Balance
+from slideconcord.training.data.folds import FoldBy
 from slideconcord.training.data.labels import Labels
 from slideconcord.training.data.sources import SOURCES, Data
 from slideconcord.training.data.tile import Grid, TileSource
@@ -28,6 +29,7 @@ from slideconcord.training.losses import LOSSES, Loss
 from slideconcord.training.multi_level import MultiLevel
 from slideconcord.training.objectives import OBJECTIVES
 from slideconcord.training.optimisers import OPTIMISERS, SCHEDULES, MakesOptimiser, Schedule
+from slideconcord.training.separation import StainSeparation
 from slideconcord.training.settings import make_part, read_settings, unknown
 from slideconcord.yaml_files import parse_value, read_yaml
 
@@ -58,6 +60,8 @@ class DataSettings:
     """Only tiles of these scanners are learnt from and checked on; of all when empty."""
     folds: Annotated[int, Field(ge=2)] | None = None
     """Cut the patients into so many folds, each with its share of every scanner."""
+    fold_by: FoldBy = "patient"
+    """Or deal the scanners instead: who is tested on was seen by no scanner that is learnt from."""
     fold: Annotated[int, Field(ge=0)] = 0
     """Which of the folds is held out: neither learnt from nor checked on."""
     ignore: tuple[str, ...] = ()
@@ -295,6 +299,7 @@ class Recipe:
                      "objective_settings"):  # fmt: skip
             getattr(self, name)
         self._check_levels()
+        self._check_stains()
         self._check_phases()
 
     def _check_levels(self) -> None:
@@ -313,6 +318,16 @@ class Recipe:
                 f"{' and '.join(with_)} see two levels, {' and '.join(without)} one: give "
                 "data.context, a network such as multi-level-unet and the objective multi-level "
                 "together, or none of them."
+            )
+
+    def _check_stains(self) -> None:
+        """Refuse to rebuild images from the stains of a network that predicts none."""
+        able = self.network.architecture in TAKES_STAINS_APART
+        if isinstance(self.objective_settings, StainSeparation) and not able:
+            raise ParameterError(
+                f"objective: stain-separation needs stains, and {self.network.architecture} takes "
+                f"none apart: set network.architecture to {' or '.join(TAKES_STAINS_APART)}, or "
+                "another objective."
             )
 
     def _check_phases(self) -> None:

@@ -18,12 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slideconcord.comparison.tables import Table, write_json
-from slideconcord.errors import MismatchError
 from slideconcord.provenance import fingerprint_json, record
 from slideconcord.samples.presets import FIVE_SCANNERS
 from slideconcord.training.data.rescan import rescan_tile
 from slideconcord.training.data.tile import IGNORE, own_mask, shown_to
 from slideconcord.training.folder import make_folder
+from slideconcord.training.scoring import (
+    TilesDone,
+    check_classes,
+    finished,
+    mean_defined,
+    ratio,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,14 +40,6 @@ if TYPE_CHECKING:
 
 Overlaps = NDArray[np.int64]
 AS_IT_IS, REFERENCE = "as it is", "reference"
-
-
-@dataclass(frozen=True, slots=True)
-class TilesDone:
-    """So many tiles are done."""
-
-    done: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -67,11 +65,11 @@ class Sensitivity:
         The class is the last one unless named.
         """
         shared, sizes = self._counts(first, second, class_name)
-        return _ratio(2 * shared, sizes)
+        return ratio(2 * shared, sizes)
 
     def dice(self, first: str, second: str, class_name: str = "") -> float:
         """Return the mean of `tile_dice` over the tiles where it is defined."""
-        return _mean(self.tile_dice(first, second, class_name))
+        return mean_defined(self.tile_dice(first, second, class_name))
 
     def accuracy(self) -> Table:
         """Return a row for each look, class and group: Dice and IoU with the reference."""
@@ -111,10 +109,10 @@ class Sensitivity:
             "class": self.classes[-1],
             "tiles": len(self.overlaps),
             "accuracy": accuracy[AS_IT_IS],
-            "accuracy_scanners": _mean(np.array(list(of_scanners.values()))),
+            "accuracy_scanners": mean_defined(np.array(list(of_scanners.values()))),
             "worst_scanner": min(of_scanners, key=lambda name: of_scanners[name]),
             "worst_scanner_accuracy": min(of_scanners.values()),
-            "mean_pair": _mean(np.array(list(pairs.values()))),
+            "mean_pair": mean_defined(np.array(list(pairs.values()))),
             "worst_pair": list(worst),
             "worst_pair_dice": pairs[worst],
         }
@@ -146,12 +144,12 @@ class Sensitivity:
         self, first: str, second: str, class_name: str, group: str = ""
     ) -> dict[str, float | int]:
         shared, sizes = self._counts(first, second, class_name, group)
-        dice = _ratio(2 * shared, sizes)
+        dice = ratio(2 * shared, sizes)
         total, both = shared.sum(), sizes.sum()
         return {
-            "dice": _mean(dice),
-            "iou": _mean(_ratio(shared, sizes - shared)),
-            "pooled_dice": float(_ratio(2 * total, both)),
+            "dice": mean_defined(dice),
+            "iou": mean_defined(ratio(shared, sizes - shared)),
+            "pooled_dice": float(ratio(2 * total, both)),
             "tiles": int(np.isfinite(dice).sum()),
         }
 
@@ -164,13 +162,7 @@ def measure_sensitivity(
 
     Parameters and errors as of `sensitivity_steps`.
     """
-    steps = sensitivity_steps(model, source, tiles, scanners)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Sensitivity = end.value
-            return result
+    return finished(sensitivity_steps(model, source, tiles, scanners))
 
 
 def sensitivity_steps(
@@ -196,11 +188,7 @@ def sensitivity_steps(
         When the model's classes are not those of the data, or it sees a context that they do not
         show.
     """
-    if model.spec.classes != source.classes:
-        raise MismatchError(
-            f"The model {model.name} tells apart {', '.join(model.spec.classes)}, the data "
-            f"{', '.join(source.classes)}: give the recipe that the model was trained with."
-        )
+    check_classes(model, source)
     found, spec = [], model.spec
     for done, tile in enumerate(tiles, 1):
         read, mask = source.read(tile)
@@ -234,13 +222,3 @@ def _overlaps(found: Mask, mask: Mask, classes: int) -> Overlaps:
     labels = np.concatenate([found, mask[None]])[:, counted]
     of_class = [(labels == number).astype(np.float64) for number in range(classes)]
     return np.stack([each @ each.T for each in of_class]).round().astype(np.int64)
-
-
-def _ratio(above: Any, below: Any) -> Any:
-    with np.errstate(invalid="ignore"):
-        return np.where(np.asarray(below) > 0, np.asarray(above) / np.maximum(below, 1), np.nan)
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    kept = values[np.isfinite(values)]
-    return float(kept.mean()) if len(kept) else float("nan")

@@ -9,7 +9,6 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from slideconcord.errors import ParameterError
 from slideconcord.segmentation.stain_separation import Reconstruction
 from slideconcord.training.learner import Batch, Learner
 
@@ -33,12 +32,8 @@ class StainSeparation:
 
     def terms(self, learner: Learner, batch: Batch) -> dict[str, Tensor]:
         images, masks = learner.augment(batch.images.float(), batch.masks, batch.draws)
-        space: Reconstruction | None = getattr(learner.network, "reconstruction", None)
-        if space is None:
-            raise ParameterError(
-                "objective: stain-separation needs a network that takes stains apart: "
-                "set network.architecture to stain-separation-unet."
-            )
+        # `Recipe.check` has seen to it that the network takes stains apart.
+        space: Reconstruction = learner.network.reconstruction
         normalised = (images - learner.mean) / learner.std
         found = learner.network(normalised, with_stains=True)
         rebuilt = space.rebuilt(found.matrix.float(), found.density.float())

@@ -149,7 +149,7 @@ def tiles_of(recipe: Recipe, source: TileSource, split: str, scanner: str = "") 
     """
     data, records = recipe.data, source.records
     seed = _seed(recipe.seed, _DATA_SEED)
-    parts = split_tiles(records, data.val, seed, data.test, data.folds, data.fold)
+    parts = split_tiles(records, data.val, seed, data.test, data.folds, data.fold, data.fold_by)
     wanted = (scanner,) if scanner else data.scanners
     known = sorted({record.scanner for record in records})
     for name in wanted:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from slideconcord.errors import MismatchError, TrainingError
-from slideconcord.training.data.folds import fold_numbers
+from slideconcord.training.data.folds import FoldBy, fold_numbers
 from slideconcord.training.data.tile import TileRecord
 
 TRAIN, VAL, TEST = "train", "val", "test"
@@ -22,6 +22,7 @@ def split_tiles(
     test_share: float = 0.0,
     folds: int | None = None,
     fold: int = 0,
+    fold_by: FoldBy = "patient",
 ) -> tuple[list[int], list[int], list[int]]:
     """Return the indices of the tiles to learn from, to check on, and to test on.
 
@@ -30,8 +31,8 @@ def split_tiles(
     ``test_share`` is above 0 the patients of each scanner (or set of scanners) are drawn apart.
 
     With ``folds`` the names train and val do not count: what is not named otherwise is dealt by
-    `fold_numbers`. ``fold`` is to test on; of the rest about ``val_share`` is to check on, again
-    with its share of every scanner.
+    `fold_numbers`, which ``fold_by`` is for. ``fold`` is to test on; of the rest about
+    ``val_share`` is to check on, patients again with their share of every scanner.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def split_tiles(
             f"Some tiles name their split, but {missing} does not: name it for all or for none."
         )
     if folds is not None:
-        splits = _in_folds(records, val_share, seed, folds, fold)
+        splits = _in_folds(records, val_share, seed, folds, fold, fold_by)
     elif any(named):
         splits = [record.split for record in records]
     elif test_share:
@@ -70,14 +71,23 @@ def split_tiles(
 
 
 def _in_folds(
-    records: Sequence[TileRecord], val_share: float, seed: int, folds: int, fold: int
+    records: Sequence[TileRecord],
+    val_share: float,
+    seed: int,
+    folds: int,
+    fold: int,
+    fold_by: FoldBy,
 ) -> list[str]:
     splits = [TRAIN if record.split == VAL else record.split or TRAIN for record in records]
-    for number, split, among in ((fold, TEST, folds), (0, VAL, max(round(1 / val_share), 2))):
+    deals: list[tuple[int, str, int, FoldBy]] = [
+        (fold, TEST, folds, fold_by),
+        (0, VAL, max(round(1 / val_share), 2), "patient"),
+    ]
+    for number, split, among, by in deals:
         left = [i for i, name in enumerate(splits) if name == TRAIN]
         if split == VAL:  # of few patients one must do
             among = max(min(among, len({records[i].patient for i in left})), 1)
-        dealt = fold_numbers([records[i] for i in left], among, seed)
+        dealt = fold_numbers([records[i] for i in left], among, seed, by)
         for index, given in zip(left, dealt, strict=True):
             splits[index] = split if given == number else TRAIN
     return splits

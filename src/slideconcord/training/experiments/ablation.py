@@ -6,22 +6,24 @@ mean over all pairs of scanners and its worst pair, beside the Dice with the ref
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from slideconcord.annotations.exchange import atomic
-from slideconcord.comparison.tables import Table, write_json
-from slideconcord.errors import ParameterError
 from slideconcord.training.data.prepare import tiles_of
 from slideconcord.training.experiments.runs import Row, Run
+from slideconcord.training.experiments.variant_tables import (
+    averaged,
+    comparable,
+    markdown,
+    write_summary,
+)
 from slideconcord.training.experiments.variants import (
     base_values,
+    check_variants,
     located,
     variant,
     without_recipe,
@@ -59,13 +61,7 @@ class Ablation:
     """The tiles that the table is measured on."""
 
     def __post_init__(self) -> None:
-        if not self.variants:
-            raise ParameterError("variants names none: there is nothing to compare")
-        for name in self.variants:
-            if not re.fullmatch(r"[\w.+-]+", name):
-                raise ParameterError(
-                    f"the variant {name!r} becomes a folder: name it with letters, digits and _.+-"
-                )
+        check_variants(self.variants)
 
     def base(self, data: str | Path | None) -> Recipe:
         return located(base_values(self.recipe, self.changes), data)
@@ -84,30 +80,21 @@ class Ablation:
         ]
 
     def write(self, rows: Sequence[Row], out: Path, *, whole: bool) -> None:
-        Table.of(rows).write_csv(out / "runs.csv")
         summary = self.summary(rows)
-        Table.of(summary).write_csv(out / "table.csv")
-        write_json(summary, out / "table.json")
-        with atomic(out / "table.md") as partial:
-            partial.write_text(markdown(summary), encoding="utf-8")
+        text = markdown(summary, ("variant", "seeds"), SCORES)
+        write_summary(rows, summary, out, text)
 
     def summary(self, rows: Sequence[Row]) -> list[Row]:
         """Return a row a variant: seeds, and mean and standard deviation of each score.
 
         Only seeds that all variants have done count, so that they are compared on the same ones.
         """
-        done = [{row["seed"] for row in rows if row["variant"] == name} for name in self.variants]
-        common = set.intersection(*done) or set.union(*done)
-        table = []
-        for name in self.variants:
-            own = [row for row in rows if row["variant"] == name and row["seed"] in common]
-            scores: Row = {}
-            for score in SCORES:
-                values = [row[score] for row in own if row[score] is not None]
-                scores[score] = fmean(values) if values else None
-                scores[f"{score}_sd"] = stdev(values) if len(values) > 1 else None
-            table.append({"variant": name, "seeds": len(own), **scores})
-        return table
+        rows = comparable(rows, self.variants, ["seed"])
+        own = {name: [row for row in rows if row["variant"] == name] for name in self.variants}
+        return [
+            {"variant": name, "seeds": len(done), **averaged(done, SCORES)}
+            for name, done in own.items()
+        ]
 
     def to_json(self) -> Row:
         return without_recipe(asdict(self))
@@ -116,21 +103,3 @@ class Ablation:
         tiles = tiles_of(recipe, source, self.split)
         summary = measure_sensitivity(model, source, tiles).summary()
         return [{**summary, "worst_pair": " / ".join(summary["worst_pair"])}]
-
-
-def markdown(summary: Sequence[Row]) -> str:
-    """Return the table as Markdown, in percent, with standard deviations over the seeds."""
-    lines = [
-        f"| variant | seeds | {' | '.join(SCORES.values())} |",
-        "|" + "---|" * (2 + len(SCORES)),
-    ]
-    for row in summary:
-        cells = [_percent(row[score], row[f"{score}_sd"]) for score in SCORES]
-        lines.append(f"| {row['variant']} | {row['seeds']} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _percent(mean: float | None, sd: float | None) -> str:
-    if mean is None:
-        return "–"
-    return f"{100 * mean:.2f}" + ("" if sd is None else f" ± {100 * sd:.2f}")

@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from slideconcord.training.experiments.ablation import Ablation
+from slideconcord.training.experiments.cross_validation import CrossValidation
 from slideconcord.training.experiments.runs import Experiment
 from slideconcord.training.experiments.shift import ScannerShift
 from slideconcord.training.recipe import read_values
 from slideconcord.training.settings import make_part
 
 BUNDLED = Path(__file__).parent
-EXPERIMENTS: Mapping[str, type[Any]] = {"ablation": Ablation, "scanner-shift": ScannerShift}
+EXPERIMENTS: Mapping[str, type[Any]] = {
+    "ablation": Ablation,
+    "cross-validation": CrossValidation,
+    "scanner-shift": ScannerShift,
+}
 """One frozen dataclass and one line add a kind of experiment."""
 
 

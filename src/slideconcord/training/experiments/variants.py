@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from slideconcord.errors import ParameterError
 from slideconcord.training.recipe import Recipe, list_recipes, make_recipe, set_path
 from slideconcord.training.settings import unknown
 from slideconcord.yaml_files import read_yaml
 
 Changes = dict[str, Any]
+
+
+def check_variants(variants: Mapping[str, Changes]) -> None:
+    """Refuse no variants at all, and names that cannot be folders.
+
+    Raises
+    ------
+    ParameterError
+        Naming the wrong one.
+    """
+    if not variants:
+        raise ParameterError("variants names none: there is nothing to compare")
+    for name in variants:
+        if not re.fullmatch(r"[\w.+-]+", name):
+            raise ParameterError(
+                f"the variant {name!r} becomes a folder: name it with letters, digits and _.+-"
+            )
 
 
 def changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
