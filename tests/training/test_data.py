@@ -240,11 +240,12 @@ def test_tumour_is_kept_and_of_the_rest_what_has_less_than_half_background(share
     assert keeps(record("a", shares=shares), 1.0)
 
 
-def test_small_tiles_are_padded_evenly_with_black_that_checks_do_not_count():
-    rgb, mask = padded(np.full((3, 4, 3), 9, np.uint8), np.ones((3, 4), np.uint8), 8, IGNORE)
+def test_small_tiles_are_padded_evenly_with_one_colour_that_checks_do_not_count():
+    tile = np.full((3, 4, 3), 9, np.uint8), np.ones((3, 4), np.uint8)
+    rgb, mask = padded(*tile, 8, IGNORE, 7)
     assert rgb.shape == (8, 8, 3)
     assert (rgb[2:5, 2:6] == 9).all()
-    assert rgb.sum() == 3 * 4 * 3 * 9
+    assert (rgb == 7).sum() == (64 - 12) * 3
     assert (mask[2:5, 2:6] == 1).all()
     assert (mask == IGNORE).sum() == 64 - 12
 

@@ -142,7 +142,7 @@ def test_virtual_tiles_come_with_their_context_and_its_mask():
 
 def test_smaller_tiles_are_padded_about_one_centre():
     rgb = np.zeros((2, 33, 64, 3), np.uint8)
-    image, mask = padded(rgb, np.zeros((2, 33, 64), np.uint8), 64, IGNORE)
+    image, mask = padded(rgb, np.zeros((2, 33, 64), np.uint8), 64, IGNORE, 0)
     assert image.shape == (2, 64, 64, 3)
     assert (mask[:, :15] == IGNORE).all()
     assert (mask[:, 15:48] == 0).all()

@@ -34,7 +34,11 @@ def test_what_its_parts_measured_is_told():
     assert [fact["name"] for fact in augment.facts()] == ["randstainna"]
 
 
-@pytest.mark.parametrize("part", ["fda", "randstainna", {"spcn": {"colours": "swap"}}])
+@pytest.mark.parametrize(
+    "part",
+    ["fda", "randstainna", {"spcn": {"colours": "swap"}}, {"style_transfer": {"steps": 1}}],
+    ids=str,
+)
 def test_what_measured_one_split_is_refused_by_another(part):
     augment = make_augment([part]).fitted(tile_set())
     assert augment.fitted(tile_set()).facts() == augment.facts()

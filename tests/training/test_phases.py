@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import slideconcord as sc
 from slideconcord.errors import OutputError, ParameterError, TrainingError
@@ -75,7 +77,7 @@ def test_the_last_phases_model_is_the_result_and_each_phase_is_a_run(finished):
     )
     assert run["data"]["labelled"]["by"] == first["model"]
     labels = list((master / LABELS).rglob("*.png"))
-    assert {path.parent.name for path in labels} == {first["model"]["hash"][:12]}
+    assert {path.parent.name for path in labels} == {f"{first['model']['hash'][:12]}-0.4"}
     named = [step.phase for step in steps]
     assert [*dict.fromkeys(named)] == ["base (1 of 2)", "labels for master", "master (2 of 2)"]
     epoch = run["data"]["tiles_an_epoch"]
@@ -109,6 +111,17 @@ def test_a_run_that_was_stopped_goes_on_in_its_phase_and_ends_the_same(finished,
     weights = [path / "model" / "weights.safetensors" for path in (out, tmp_path / "run")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
     assert list(train_steps(recipe, tmp_path / "run", CPU))[-1].phase == "labels for master"
+
+
+def test_another_threshold_labels_anew(finished, tmp_path):
+    out = shutil.copytree(finished[0], tmp_path / "run")
+    for _ in train_steps(phased(BASE, {**MASTER, "threshold": 1.0}), out, CPU, overwrite=True):
+        pass
+    made = {path.parent.name.split("-")[1]: path for path in out.rglob(f"{LABELS}/*/*.png")}
+    assert set(made) == {"0.4", "1"}
+    told = json.loads((out / "run.json").read_text())["data"]["labelled"]
+    assert told["threshold"] == 1.0
+    assert (np.asarray(Image.open(made["1"])) == IGNORE).all(), "nobody is that sure"
 
 
 def test_the_small_recipe_runs_from_end_to_end_and_its_model_finds_every_class(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from slideconcord.training.data.tile import PADDING
 from slideconcord.training.losses import weighted_sum
 
 if TYPE_CHECKING:
@@ -41,6 +42,16 @@ class Learner:
     mean: Tensor
     """(3, 1, 1), grey levels 0 to 255; (6, 1, 1) where tiles have a context."""
     std: Tensor
+    pad_value: int = 0
+    """Grey level around tiles that are smaller than their batch, as the model will see it."""
+    pad_class: int = 0
+    """What the pixels there are: a class number, or `IGNORE`."""
+
+    def framed(self, images: Tensor, masks: Tensor) -> Tensor:
+        """Return augmented images (tile, 3 or 6, y, x) with ``pad_value`` where masks say so."""
+        around = masks == PADDING
+        around = around[:, None] if masks.ndim == 3 else around.repeat_interleave(3, 1)
+        return images.masked_fill(around, self.pad_value)
 
     def logits(self, images: Tensor) -> Tensor:
         """Return logits of images on the scale 0 to 255."""
@@ -48,7 +59,8 @@ class Learner:
 
     def supervised(self, logits: Tensor, masks: Tensor) -> dict[str, Tensor]:
         """Return the recipe's losses by name, and ``"loss"``, their weighted sum."""
-        return weighted_sum(dict(self.losses), logits, masks)
+        known = masks.masked_fill(masks == PADDING, self.pad_class)
+        return weighted_sum(dict(self.losses), logits, known)
 
 
 class MakesObjective(Protocol):

@@ -19,6 +19,7 @@ from slideconcord.training.averaging import running_mean
 from slideconcord.training.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
 from slideconcord.training.checks import Scores, scores_of, summed, tile_counts
 from slideconcord.training.data.batches import Loader, ReadBatch
+from slideconcord.training.data.tile import IGNORE
 from slideconcord.training.initialise import INITIALISATIONS, take_over
 from slideconcord.training.learner import Batch, Learner
 from slideconcord.training.optimisers import set_rate
@@ -92,7 +93,12 @@ class Learning:
             255 * torch.tensor(value * spec.levels, device=fabric.device)[:, None, None]
             for value in (prepared.mean, prepared.std)
         )
-        self.learner = Learner(network, prepared.augment, recipe.losses, mean, std)
+        pad_value = recipe.model.pad_value
+        # What is around a tile with one label has none.
+        pad_class = 0 if recipe.data.tile_labels is None else IGNORE
+        self.learner = Learner(
+            network, prepared.augment, recipe.losses, mean, std, pad_value, pad_class
+        )
         self._objective = prepared.objective
         self._classes = prepared.source.classes
         rank, world = fabric.global_rank, fabric.world_size
@@ -101,8 +107,9 @@ class Learning:
                 f"A batch of {recipe.train.batch} cannot be shared by {world} devices."
             )
         self._loader = Loader(
-            prepared, recipe.data.tile_px, recipe.train.batch, rank, world, options.readers
-        )
+            prepared, recipe.data.tile_px, recipe.train.batch, rank, world, options.readers,
+            pad_value,
+        )  # fmt: skip
 
     @property
     def kept(self) -> torch.nn.Module:

@@ -45,7 +45,7 @@ class MultiLevel:
             learner.augment, batch.images.float(), batch.masks, batch.draws, batch.downsample
         )
         tile, context = masks.unbind(1)
-        fused, own, around = learner.logits(images)
+        fused, own, around = learner.logits(learner.framed(images, masks))
         terms = learner.supervised(fused, tile)
         levels = [
             learner.supervised(own, tile)["loss"],

@@ -27,7 +27,7 @@ class Supervised:
 
     def terms(self, learner: Learner, batch: Batch) -> dict[str, Tensor]:
         images, masks = learner.augment(batch.images.float(), batch.masks, batch.draws)
-        return learner.supervised(learner.logits(images), masks)
+        return learner.supervised(learner.logits(learner.framed(images, masks)), masks)
 
 
 OBJECTIVES: MappingProxyType[str, type[MakesObjective]] = MappingProxyType(

@@ -1,7 +1,8 @@
 """Training in phases: each model labels data for the next (multi-level paper, Table 8).
 
 OUT/phases/1-base/            a run of its own, with model, curves and run.json
-OUT/phases/2-master-1/labels/ the masks that the model before made for this phase
+OUT/phases/2-master-1/labels/ the masks that the model before made for this phase, by its hash and
+                              the threshold
 OUT/                          the run of the last phase: its model is the result
 """
 
@@ -95,7 +96,7 @@ def _prepared(
         )
     labelled = PseudoLabelled(
         source, recipe.data.grid, tiles, model, phase.threshold,
-        place.own / LABELS / model.hash[:12],
+        place.own / LABELS / f"{model.hash[:12]}-{phase.threshold:g}",
     )  # fmt: skip
     for done, total in labelled.make():
         yield TrainStep(done, total, None, 0.0, phase=f"labels for {phase.name}")

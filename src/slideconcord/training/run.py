@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from slideconcord.training.data.tile import TileSource
     from slideconcord.training.recipe import Recipe
 
-_FORMAT = 1
+_FORMAT = 2
 """Part of a run's key: raise it when the same recipe would give another model."""
 _MOST_NAMED = 4
 

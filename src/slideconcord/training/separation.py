@@ -32,6 +32,7 @@ class StainSeparation:
 
     def terms(self, learner: Learner, batch: Batch) -> dict[str, Tensor]:
         images, masks = learner.augment(batch.images.float(), batch.masks, batch.draws)
+        images = learner.framed(images, masks)
         # `Recipe.check` has seen to it that the network takes stains apart.
         space: Reconstruction = learner.network.reconstruction
         normalised = (images - learner.mean) / learner.std

@@ -103,6 +103,7 @@ class SimCons:
         seen = [images]
         if self.style:
             seen.append(self._chain.seen(images, batch.draws))
+        seen = [learner.framed(each, masks) for each in seen]
         if self._pairs is not None:
             seen += self._drawn(learner, batch)
         # One pass: with several devices a network may be called once between two steps.

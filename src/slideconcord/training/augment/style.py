@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from slideconcord.errors import TrainingError
-from slideconcord.training.augment.fitting import Facts, TrainingTiles, unfitted
+from slideconcord.training.augment.fitting import Facts, TrainingTiles, require_split, unfitted
 from slideconcord.training.augment.geometry import Chance
 from slideconcord.training.augment.random import Draws
 from slideconcord.training.augment.ssim import ssim
@@ -95,6 +95,7 @@ class FittedStyle:
     fitted_on: str
 
     def fitted(self, tiles: TrainingTiles) -> FittedStyle:
+        require_split("What style_transfer learnt from", self.fitted_on, tiles)
         return self
 
     def facts(self) -> Facts:

@@ -14,7 +14,7 @@ import torch
 
 from slideconcord.errors import TrainingError
 from slideconcord.training.data.prepare import padded
-from slideconcord.training.data.tile import IGNORE, Mask, Rgb
+from slideconcord.training.data.tile import IGNORE, PADDING, Mask, Rgb
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,18 +68,24 @@ class Loader:
         Which device this is, of how many: it reads every world-th tile of a batch.
     readers
         Threads.
+    pad_value
+        Grey level around smaller tiles that are checked on, as the model will see it.
     """
 
     def __init__(
         self, prepared: Prepared, side: int, batch: int, rank: int = 0, world: int = 1,
-        readers: int = 4,
+        readers: int = 4, pad_value: int = 0,
     ) -> None:  # fmt: skip
         self._data, self._side, self._batch = prepared, side, batch
         self._rank, self._world = rank, world
-        self._readers = readers
+        self._readers, self._pad_value = readers, pad_value
 
     def training(self, first: int, steps: int) -> Iterator[ReadBatch]:
-        """Yield the batches of the steps from ``first`` on; padding counts as the first class."""
+        """Yield the batches of the steps from ``first`` on.
+
+        Around smaller tiles is their mirror image, whose mask is `PADDING`: so what measures a
+        tile's colours measures the tile. After it comes `Learner.framed`.
+        """
 
         def places(step: int) -> range:
             start = step * self._batch
@@ -90,21 +96,21 @@ class Loader:
             [(place, self._data.train[self._data.order[place]]) for place in batch]
             for batch in wanted
         )
-        return self._read(batches, outside=0)
+        return self._read(batches, PADDING, None)
 
     def checking(self, batch: int) -> Iterator[ReadBatch]:
         """Yield the tiles to check on, each once over all devices; padding does not count."""
         own = list(enumerate(self._data.val))[self._rank :: self._world]
         batches = (own[k : k + batch] for k in range(0, len(own), batch))
-        return self._read(batches, outside=IGNORE)
+        return self._read(batches, IGNORE, self._pad_value)
 
     def _read(
-        self, batches: Iterator[Sequence[tuple[int, int]]], outside: int
+        self, batches: Iterator[Sequence[tuple[int, int]]], outside: int, pad_value: int | None
     ) -> Iterator[ReadBatch]:
         source, side = self._data.source, self._side
 
         def tile(index: int) -> tuple[Rgb, Mask]:
-            return padded(*source.read(index), side, outside)
+            return padded(*source.read(index), side, outside, pad_value)
 
         waiting: deque[tuple[Places, list[Future[tuple[Rgb, Mask]]]]] = deque()
         pool = ThreadPoolExecutor(self._readers, thread_name_prefix="tiles")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -237,12 +237,19 @@ def _seed(seed: int, purpose: int) -> int:
 
 
 def padded(
-    rgb: NDArray[np.uint8], mask: NDArray[np.uint8], side: int, outside: int = 0
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return both padded evenly to a square: the image with 0, the mask with ``outside``."""
+    rgb: NDArray[np.uint8], mask: NDArray[np.uint8], side: int, outside: int,
+    pad_value: int | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:  # fmt: skip
+    """Return both padded evenly to a square.
+
+    The mask with ``outside``; the image with ``pad_value``, or as in a mirror where that is None.
+    """
     y, x = side - mask.shape[-2], side - mask.shape[-1]
     if not (y or x):
         return rgb, mask
     levels = ((0, 0),) * (mask.ndim - 2)
     around = (*levels, (y // 2, y - y // 2), (x // 2, x - x // 2))
-    return np.pad(rgb, (*around, (0, 0))), np.pad(mask, around, constant_values=outside)
+    how: dict[str, Any] = (
+        {"mode": "symmetric"} if pad_value is None else {"constant_values": pad_value}
+    )
+    return np.pad(rgb, (*around, (0, 0)), **how), np.pad(mask, around, constant_values=outside)

@@ -19,6 +19,8 @@ Mask = NDArray[np.uint8]
 
 IGNORE = 255
 """The value of mask pixels that no loss and no score counts."""
+PADDING = 254
+"""The value of mask pixels around a tile that is smaller than its batch, while it is augmented."""
 
 
 @dataclass(frozen=True, slots=True)
