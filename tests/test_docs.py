@@ -45,6 +45,28 @@ def test_links_of_the_front_pages_lead_somewhere(name):
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_the_checklists_are_whole_and_name_tests_that_exist():
+    page = TEXTS["docs/methods/checklists.md"]
+    parts = page.split("\n## ")[1:]
+    numbers = [
+        [int(n) for n in re.findall(r"^\| (\d+)†? \|", part, re.MULTILINE)] for part in parts
+    ]
+    assert numbers == [list(range(1, last + 1)) for last in (21, 20, 22, 16)]
+    rows = re.findall(r"^\| \d+†? \|.*$", page, re.MULTILINE)
+    named = [re.findall(r"`([\w/]+\.py)::(test_\w+)`", row) for row in rows]
+    assert all(named), "an item without a test"
+    texts = {file: (ROOT / "tests" / file).read_text() for each in named for file, _ in each}
+    missing = [
+        f"{file}::{test}"
+        for each in named
+        for file, test in each
+        if not re.search(rf"^def {test}\(", texts[file], re.MULTILINE)
+    ]
+    assert missing == []
+    assert "compare with the last" in TEXTS["docs/methods/stain-separation.md"], "of three Dice"
+    assert "The paper is about radiology" in TEXTS["docs/methods/scanner-shift.md"]
+
+
 def test_the_python_example_of_the_readme_works(tiny_slide_path, tmp_path, monkeypatch):
     (example,) = python_blocks("README.md")
     monkeypatch.chdir(tmp_path)

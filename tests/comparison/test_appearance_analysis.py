@@ -70,6 +70,12 @@ def analysis(case):
     return analyse_scanners([case], sampling=SMALL, how="pca")
 
 
+def test_items_3_and_4_ten_regions_of_800_micrometres_become_1024_pixels():
+    paper = Sampling()
+    assert (paper.count, paper.side_um, paper.side_px) == (10, 800.0, 1024)
+    assert paper.mpp == 0.78125
+
+
 def test_regions_lie_on_tissue_on_all_scans_and_apart(case):
     regions = choose_regions(case, SMALL)
     assert regions == choose_regions(case, SMALL)

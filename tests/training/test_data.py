@@ -166,6 +166,33 @@ def test_classes_can_stand_2_to_1_to_1():
     assert counts.min() >= 1
 
 
+def test_every_batch_can_stand_2_to_1_to_1():
+    counts = np.array([2] * 8 + [1] * 8 + [4] * 2)  # 16, 8 and 8 in an epoch
+    strata = [2] * 8 + [1] * 8 + [0] * 2
+    order, plain = Order(counts, 5, strata), Order(counts, 5)
+    batches = [[order[16 * k + i] for i in range(16)] for k in range(6)]
+    for tiles in batches:
+        for four in np.reshape([strata[tile] for tile in tiles], (4, 4)):
+            assert sorted(four) == [0, 1, 2, 2]
+    for epoch in range(3):
+        shown = np.bincount(batches[2 * epoch] + batches[2 * epoch + 1])
+        np.testing.assert_array_equal(shown, counts)
+    assert len({tuple(tiles) for tiles in batches}) == 6
+    shares = [sum(strata[plain[16 * k + i]] == 2 for i in range(16)) for k in range(6)]
+    assert set(shares) != {8}, "by chance alone they would not"
+
+
+def test_a_run_shows_every_batch_in_the_ratio(tmp_path):
+    folder = write_folder(tmp_path / "data", patients=6)
+    for empty in folder.glob("mask/*-0.png"):
+        Image.new("L", (64, 64)).save(empty)
+    balance = {"classes": {"ratio": {"background": 1, "square": 3}, "every_batch": True}}
+    data = prepare(folder_recipe(folder, data__balance=balance))
+    shown = [data.train[data.order[place]] for place in range(3 * data.order.epoch_length)]
+    main = [BalanceClasses().main(data.source.records[tile]) for tile in shown]
+    assert {sum(main[k : k + 4]) for k in range(0, len(main), 4)} == {3}
+
+
 def test_a_ratio_that_forgets_a_class_is_refused():
     records = slides_of({"colon": 1, "lung": 2})
     with pytest.raises(ParameterError, match="the ratio gives 'lung' no positive share; the data"):

@@ -19,6 +19,7 @@ from slideconcord.training.augment.chain import make_augment
 from slideconcord.training.augment.geometry import Warp
 from slideconcord.training.augment.levels import augment_levels
 from slideconcord.training.augment.random import Draws
+from slideconcord.training.augment.style import StyleTransfer
 from slideconcord.training.class_weights import (
     WeightedCrossEntropy,
     WeightedDice,
@@ -260,6 +261,17 @@ def test_equation_1_a_class_weighs_one_minus_its_share(values: list[int]):
     np.testing.assert_allclose(found, wanted / wanted.mean(), rtol=1e-5)
 
 
+def test_items_8_and_9_by_hand():
+    masks = torch.tensor([[[0, 0, 0, 0, 0], [1, 1, 1, 2, 2]]])  # shares 0.5, 0.3, 0.2
+    torch.testing.assert_close(dynamic_weights(masks, 3), torch.tensor([0.75, 1.05, 1.2]))
+    logits = torch.zeros((1, 3, 2, 5))  # a third each, everywhere
+    cross = (5 * 0.75 + 3 * 1.05 + 2 * 1.2) / 10 * math.log(3)
+    assert float(WeightedCrossEntropy()(logits, masks)) == pytest.approx(cross)
+    # 1 - (2 * truth / 3 + 1) / (truth + 10 / 3 + 1), of truths 5, 3, 2.
+    dice = (0.75 * (1 - 13 / 28) + 1.05 * (1 - 9 / 22) + 1.2 * (1 - 7 / 19)) / 3
+    assert float(WeightedDice()(logits, masks)) == pytest.approx(dice)
+
+
 def twins(logits: torch.Tensor, masks: torch.Tensor, weights: list[float]) -> tuple[float, float]:
     """Return both losses, pixel by pixel and class by class, in double precision."""
     scores = logits.double().softmax(1).numpy()
@@ -369,3 +381,18 @@ def test_table_8_is_what_the_recipe_says():
     encoders = [phase.network.parameters["encoder_name"] for phase in each]
     assert encoders == ["efficientnet-b0", *["efficientnet-b4"] * 5]
     assert {phase.data.tile_px for phase in each} == {512}
+    assert {phase.network.start for phase in each} == {"as-built"}, "random, of no other data"
+    assert {repr(phase.optimiser) for phase in each} == {"{'adamw': {'weight_decay': 0.0}}"}, "Adam"
+    assert {type(phase.rates) for phase in each} == {FallingCycles}
+
+
+def test_the_papers_levels_classes_and_batches_are_in_its_recipe():
+    recipe = read_recipe("multi-level")
+    assert (recipe.data.mpp, recipe.data.context) == (0.5, Context(4)), "levels 1 and 3 of a 40x"
+    assert list(recipe.classes) == ["normal", "other", "tumour"]
+    clubbed = {"Fold", "Artifact", "Bubble", "Blood vessel", "DCIS", "Acini", "Duct"}
+    assert clubbed <= set(recipe.classes["other"])
+    assert recipe.balance.ratio == {"tumour": 2, "normal": 1, "other": 1}
+    assert recipe.balance.every_batch
+    assert recipe.in_phase(recipe.phases[-1]).augment[4] == {"style_transfer": {"p": 0.3}}
+    assert StyleTransfer().p == 0.3

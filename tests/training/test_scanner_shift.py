@@ -17,6 +17,7 @@ from slideconcord.training.experiments import runs as running
 from slideconcord.training.experiments.reading import list_experiments, read_experiment
 from slideconcord.training.experiments.runs import experiment_steps
 from slideconcord.training.experiments.shift import ScannerShift, auc, scores_on
+from slideconcord.training.experiments.shift_plots import delta_figure
 from slideconcord.training.experiments.shift_tables import ShiftTables
 from slideconcord.training.options import TrainOptions
 from training.test_sensitivity import SPEC
@@ -68,6 +69,47 @@ def test_items_4_to_6_the_matrix_and_delta_are_different_less_same():
     assert summary["mean_delta"] == pytest.approx((-0.285 - 0.04) / 2)
     assert (summary["settings"], summary["not_below_0"], summary["worst"]) == (2, 0, "A > B")
     assert found(tables.matrix(), metric="dice", train="A", test="B")["mean"] is None
+
+
+def test_items_2_5_9_and_11_to_13_the_numbers_are_the_papers():
+    study = read_experiment("scanner-shift")
+    assert (study.val, study.test) == (1 / 6, 1 / 6)
+    assert (study.seeds, study.more_seeds) == (10, 3)
+    assert study.mixing == (0.1, 0.2, 0.3, 0.4, 0.5)
+    assert study.noise == (1, 2, 3, 4, 5, 7, 10, 15, 30, 50)
+    recipe = study.base("nowhere")
+    assert (recipe.train.batch, recipe.rates.rate(0, 1)) == (50, 1e-4)
+    assert recipe.standardise == "measure"
+    bare = ScannerShift(RECIPE)
+    assert (bare.val, bare.test, bare.seeds, bare.more_seeds) == (1 / 6, 1 / 6, 10, 3)
+    assert (bare.mixing, bare.noise) == (study.mixing, study.noise)
+
+
+def test_item_8_each_scanners_own_training_tiles_are_standardised():
+    recipe = STUDY.base(None)
+    source = recipe.open()
+    for run in STUDY.runs(recipe, source)[:2]:
+        data = prepare(run.recipe, source=source)
+        assert {source.records[i].scanner for i in data.train} == {run.about["train"]}
+        pixels = [source.read(i)[0].reshape(-1, 3) / 255 for i in data.train]
+        assert data.mean == pytest.approx(np.mean([each.mean(0) for each in pixels], 0))
+
+
+def test_item_10_a_box_for_each_scanner_with_its_mean_in_red():
+    pytest.importorskip("matplotlib")
+    scores = {("A", "A"): 0.8, ("A", "B"): 0.5, ("B", "A"): 0.9, ("B", "B"): 0.7}
+    rows = [row(j, k, s, v + 0.01 * s * (j == k)) for (j, k), v in scores.items() for s in (1, 2)]
+    axes = delta_figure(ShiftTables(tuple(rows)), "auc").axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["A", "B"]
+    means = [float(line.get_ydata()[0]) for line in axes.lines if line.get_color() == "red"]
+    assert means == pytest.approx([-0.315, 0.185])
+
+
+def test_item_14_settings_that_got_no_worse_are_counted():
+    scores = {("A", "A"): 0.8, ("A", "B"): 0.8, ("B", "A"): 0.9, ("B", "B"): 0.7}
+    summary = ShiftTables(tuple(row(j, k, 1, v) for (j, k), v in scores.items())).summary()["auc"]
+    assert (summary["settings"], summary["not_below_0"]) == (2, 2)
+    assert summary["mean_delta"] == pytest.approx(0.1)
 
 
 def test_seeds_that_are_not_done_yet_do_not_enter_delta():

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from slideconcord.errors import ParameterError
 from slideconcord.training.augment.chain import make_augment
 from slideconcord.training.augment.random import Draws
+from slideconcord.training.experiments.reading import read_experiment
 from slideconcord.training.learner import Batch, Learner
 from slideconcord.training.log import read_log
 from slideconcord.training.losses import Dice
@@ -130,6 +131,33 @@ def test_a_style_that_measures_colours_measures_those_that_are_learnt_from():
     assert ready.terms(learner(Looks()), batch())["consistency"] > 0
     with pytest.raises(ParameterError, match="knows no stains yet"):
         style.terms(learner(Looks()), batch())
+
+
+def test_items_15_and_16_the_recipe_is_section_4_1():
+    recipe = read_recipe("simcons")
+    assert recipe.network.architecture == "smp-deeplabv3plus"
+    assert recipe.network.parameters == {"encoder_name": "resnet34"}
+    assert recipe.optimiser == {"adamw": {"weight_decay": 0}}, "Adam"
+    assert round(recipe.train.steps * recipe.train.batch / 1339) == 150
+    assert recipe.train.keep == "best"
+    assert [*recipe.losses] == ["dice"]
+    parts = [type(part).__name__ for part in (*recipe.augmentation.geometries,
+                                              *recipe.augmentation.appearances)]  # fmt: skip
+    assert sorted(parts) == ["Blur", "Flip", "FlipUpsideDown", "Noise"]
+
+
+@pytest.mark.parametrize("name", ["simcons-lambda", "simcons-lambda-small"])
+def test_item_18_lambda_is_swept_from_0_to_1_and_nothing_else_differs(name):
+    sweep = read_experiment(name)
+    recipe = sweep.base("nowhere")
+    runs = {run.about["variant"]: run.recipe for run in sweep.runs(recipe, None)}
+    weights = {variant: made.objective_settings.weight for variant, made in runs.items()}
+    assert {0.0, 1.0} < set(weights.values())
+    assert list(weights.values()) == sorted(weights.values())
+    assert weights == {f"lambda-{weight:.1f}": weight for weight in weights.values()}
+    same = {repr({**made.to_json(), "objective": None, "seed": None}) for made in runs.values()}
+    assert len(same) == 1
+    assert {made.objective_settings.style for made in runs.values()} == {("randstainna",)}
 
 
 @pytest.mark.parametrize(

@@ -110,13 +110,19 @@ class BalanceClasses:
     ratio: dict[str, float] | None = None
     """Wanted ratio of the classes; equal when absent."""
     least: float = 0.05
+    every_batch: bool = False
+    """Whether every stretch of the order has the ratio, and so every batch, not the epoch alone:
+    the multi-level paper's *Class Imbalance*."""
+
+    def main(self, record: TileRecord) -> int:
+        """Return the number of the class that a tile counts for."""
+        covered = [k for k, share in enumerate(record.shares) if share >= self.least]
+        return covered[-1] if covered else 0
 
     def counts(self, records: Sequence[TileRecord], classes: Sequence[str], seed: int) -> Counts:
-        def main(record: TileRecord) -> str:
-            covered = [k for k, share in enumerate(record.shares) if share >= self.least]
-            return classes[covered[-1] if covered else 0]
-
-        return repeated(records, main, lambda r: r.name, self.ratio, seed)
+        return repeated(
+            records, lambda r: classes[self.main(r)], lambda r: r.name, self.ratio, seed
+        )
 
 
 @dataclass(frozen=True)
@@ -195,11 +201,14 @@ class Order:
         How often each tile is shown in an epoch.
     seed
         Names the order.
+    strata
+        Number of the stratum of each tile (tile,), where each is to come evenly over the epoch.
     """
 
-    def __init__(self, counts: Counts, seed: int) -> None:
+    def __init__(self, counts: Counts, seed: int, strata: Sequence[int] | None = None) -> None:
         self._shown = np.repeat(np.arange(len(counts)), counts)
         self._seed = seed
+        self._strata = None if strata is None else np.asarray(strata)
         self._epoch, self._order = -1, self._shown
 
     @property
@@ -211,6 +220,18 @@ class Order:
         """Return the tile shown at a place, counted from 0 over all epochs."""
         epoch, within = divmod(place, len(self._shown))
         if epoch != self._epoch:
-            self._order = np.random.default_rng((self._seed, epoch)).permutation(self._shown)
+            random = np.random.default_rng((self._seed, epoch))
+            self._order = random.permutation(self._shown)
+            if self._strata is not None:
+                self._order = _evenly(self._order, self._strata[self._order], random)
             self._epoch = epoch
         return int(self._order[within])
+
+
+def _evenly(order: Counts, strata: Counts, random: np.random.Generator) -> Counts:
+    """Return the order with each stratum's tiles, in the order they have, at equal distances."""
+    place = np.empty(len(order))
+    for stratum in np.unique(strata):
+        of = np.flatnonzero(strata == stratum)
+        place[of] = (np.arange(len(of)) + random.random()) / len(of)
+    return order[np.argsort(place)]

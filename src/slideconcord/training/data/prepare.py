@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from slideconcord.errors import ParameterError, TrainingError
 from slideconcord.provenance import fingerprint_json
 from slideconcord.training.augment.fitting import Facts, Fits, TrainingTiles, fit
-from slideconcord.training.data.balance import Order
+from slideconcord.training.data.balance import BalanceClasses, Order
 from slideconcord.training.data.pseudo import PseudoLabelled
 from slideconcord.training.data.split import TEST, TRAIN, VAL, split_tiles
 from slideconcord.training.data.tile import TileRecord, TileSource
@@ -101,13 +101,23 @@ def prepare(recipe: Recipe, readers: int = 4, source: TileSource | None = None) 
     counts = recipe.balance.counts(learnt, source.classes, _seed(recipe.seed, _BALANCE_SEED))
     # What is never shown must not be measured either.
     train, counts = [i for i, n in zip(train, counts, strict=True) if n], counts[counts > 0]
-    order = Order(counts, _seed(recipe.seed, _ORDER_SEED))
+    order = Order(counts, _seed(recipe.seed, _ORDER_SEED), _strata(recipe, records, train))
     mean, std = _colours(recipe, source, train, readers)
     tiles = _training_tiles(recipe, source, train)
     return Prepared(
         source, tuple(train), _chosen(val, recipe.train.check_tiles), order, mean, std,
         recipe.augmentation.fitted(tiles), fit(recipe.objective_settings, tiles),
     )  # fmt: skip
+
+
+def _strata(
+    recipe: Recipe, records: Sequence[TileRecord], train: Sequence[int]
+) -> list[int] | None:
+    """Return which of the classes that every batch is balanced by each tile counts for."""
+    balance = recipe.balance
+    if not isinstance(balance, BalanceClasses) or not balance.every_batch:
+        return None
+    return [balance.main(records[i]) for i in train]
 
 
 def _training_tiles(recipe: Recipe, source: TileSource, train: Sequence[int]) -> TrainingTiles:
