@@ -8,6 +8,7 @@ import pytest
 
 from slideconcord.errors import ParameterError, SlideconcordError
 from slideconcord.training.recipe import list_recipes, make_recipe, read_recipe
+from slideconcord.yaml_files import write_yaml
 from training.training_data import TINY, tiny
 
 
@@ -136,12 +137,72 @@ def test_settings_can_be_replaced_one_by_one():
         ("train.steps", "'train.steps' changes nothing: write it as train.steps=100."),
         ("seed.number=1", "'seed.number=1': seed holds no keys in this recipe."),
         ("train.steps=[", "'[' is no value"),
+        ("phases.0.epochs=2", "'phases.0.epochs=2': phases has 3 parts here, numbered from 1."),
+        ("phases.4.epochs=2", "'phases.4.epochs=2': phases has 3 parts here, numbered from 1."),
+        ("phases.last.epochs=2", "phases: the part 'last' is not known. Known are base, ma"),
+        ("phases.mastr-1.epochs=2", "the part 'mastr-1' is not known. Did you mean 'master-1'?"),
+        ("phases.2.treshold=0.8", "phases[2]: the key 'treshold' is not known. Did you mean 'thr"),
+        ("phases.1.settings.train.stps=3", "train: the key 'stps' is not known. Did you mean"),
+        ("augment.hvs.hue=9", "augment: the part 'hvs' is not known. Known are flip, quarter_turn"),
+        ("augment.crop.hue=9", "augment[3].crop: the key 'hue' is not known. Known are size_px"),
+        ("augment.1.crop.area=[1, 1]", "augment[1] must be one name with its parameters"),
+        ("augment.crop.area.3=1", "augment.crop.area has 2 parts here, numbered from 1."),
+        ("augment.crop.area.x=1", "augment.crop.area has 2 parts here, numbered from 1."),
     ],
 )
 def test_wrong_replacements_are_named(change, message):
     with pytest.raises(SlideconcordError) as refused:
-        read_recipe("pan-cancer-small", [change])
+        read_recipe("multi-level-small", [change])
     assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "found", "value"),
+    [
+        ("phases.2.threshold=0.7", lambda r: r.phases[1].threshold, 0.7),
+        ("phases.master-1.threshold=0.7", lambda r: r.phases[1].threshold, 0.7),
+        ("phases.1.settings.train.steps=9", lambda r: r.in_phase(r.phases[0]).train.steps, 9),
+        ("phases.base.settings.seed=9", lambda r: r.in_phase(r.phases[0]).seed, 9),
+        ("phases.base.settings.augment.crop.area.1=0.4",
+         lambda r: r.in_phase(r.phases[0]).augment[2]["crop"]["area"], [0.4, 0.7]),
+        ("augment.3.crop.area=[0.6, 0.9]", lambda r: r.augment[2]["crop"]["area"], [0.6, 0.9]),
+        ("augment.crop.area.1=0.6", lambda r: r.augment[2]["crop"]["area"], [0.6, 0.7]),
+        ("augment.1={flip: {p: 1}}", lambda r: r.augment[0], {"flip": {"p": 1}}),
+        ("objective.multi-level.tile=0", lambda r: r.objective_settings.tile, 0),
+        ("optimiser.adamw.weight_decay=0.5",
+         lambda r: r.optimiser_settings.weight_decay, 0.5),
+    ],
+)  # fmt: skip
+def test_replacements_reach_into_lists_by_number_and_by_name(change, found, value):
+    plain, recipe = read_recipe("multi-level-small"), read_recipe("multi-level-small", [change])
+    assert found(recipe) == value != found(plain)
+    assert recipe.phases[2] == plain.phases[2]
+    assert recipe.augment[1:2] == plain.augment[1:2]
+
+
+def test_a_name_alone_is_a_part_whose_settings_can_be_given(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(write_yaml(TINY))
+    recipe = read_recipe(path, ["augment.hsv.hue=9", "optimiser.sgd.momentum=0.5"])
+    assert recipe.augment == ("flip", TINY["augment"][1], {"hsv": {"hue": 9}})
+    assert recipe.optimiser == {"sgd": {"momentum": 0.5}}
+
+
+def test_a_part_that_stands_twice_is_meant_by_its_number():
+    change = "augment.affine.degrees=9"
+    with pytest.raises(ParameterError, match=r"augment has affine more than once: .* 3 and 4\."):
+        read_recipe("colon-epithelium", [change])
+    recipe = read_recipe("colon-epithelium", ["augment.4.affine.degrees=9"])
+    assert [part["affine"]["degrees"] for part in recipe.augment[2:4]] == [20, 9]
+
+
+def test_what_a_phase_changes_in_a_list_stays_in_the_phase():
+    changes = ["phases.base.settings.augment.crop.size_px=64"]
+    recipe = read_recipe("multi-level-small", changes)
+    assert recipe.in_phase(recipe.phases[0]).augment[2]["crop"]["size_px"] == 64
+    assert recipe.augment[2]["crop"]["size_px"] == 96
+    assert recipe.phases[1].settings["augment"][2]["crop"]["size_px"] == 96
 
 
 def test_where_the_data_lie_is_neither_recorded_nor_part_of_the_recipe(tmp_path):

@@ -17,6 +17,7 @@ from slideconcord.segmentation.model_files import model_folder
 from slideconcord.segmentation.networks import NETWORKS, SEES_CONTEXT, TAKES_STAINS_APART
 from slideconcord.segmentation.spec import read_spec
 from slideconcord.training.augment.chain import Augment, make_augment
+from slideconcord.training.changes import with_change, with_value
 from slideconcord.training.data.balance import BALANCES, Balance
 from slideconcord.training.data.folds import FoldBy
 from slideconcord.training.data.labels import Labels
@@ -31,7 +32,7 @@ from slideconcord.training.objectives import OBJECTIVES
 from slideconcord.training.optimisers import OPTIMISERS, SCHEDULES, MakesOptimiser, Schedule
 from slideconcord.training.separation import StainSeparation
 from slideconcord.training.settings import make_part, read_settings, unknown
-from slideconcord.yaml_files import parse_value, read_yaml
+from slideconcord.yaml_files import read_yaml
 
 BUNDLED = Path(__file__).parent / "recipes"
 
@@ -187,9 +188,9 @@ class Recipe:
         ParameterError
             When what the phase changes does not fit.
         """
-        values = {**asdict(self), "phases": ()}
+        values: dict[str, Any] = {**asdict(self), "phases": ()}
         for key, value in phase.settings.items():
-            _put(values, key, value, key)
+            values = with_value(values, key, value, key)
         return make_recipe(values, f"phases: {phase.name}")
 
     @cached_property
@@ -358,7 +359,7 @@ def read_recipe(
     name_or_path
         The name of a bundled recipe, or a YAML file.
     changes
-        Settings to replace, as ``"train.steps=100"``.
+        Settings to replace, as ``"train.steps=100"``; see `training.changes` for lists.
     data
         Where the data lie: becomes ``path`` of the recipe's source.
 
@@ -388,7 +389,7 @@ def read_values(
         raise unknown(f"The {what}", name_or_path, bundled)
     values = read_yaml(path, f"holds no keys and values: see the bundled {what}s")
     for change in changes:
-        set_value(values, change)
+        values = with_change(values, change)
     return values, path.name
 
 
@@ -413,25 +414,6 @@ def make_recipe(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
     recipe = read_settings(Recipe, made, where)
     recipe.check()
     return recipe
-
-
-def set_value(values: dict[str, Any], change: str) -> None:
-    """Replace one setting, given as ``section.key=value``."""
-    key, separator, text = change.partition("=")
-    if not separator or not all(key.split(".")):
-        raise ParameterError(f"{change!r} changes nothing: write it as train.steps=100.")
-    _put(values, key, parse_value(text), change)
-
-
-def _put(values: dict[str, Any], key: str, value: Any, said: str) -> None:
-    """Replace the setting ``section.key``; ``said`` is how it was asked for."""
-    *sections, last = key.split(".")
-    place: Any = values
-    for section in sections:
-        place = place.setdefault(section, {}) if isinstance(place, dict) else None
-    if not isinstance(place, dict):
-        raise ParameterError(f"{said!r}: {'.'.join(sections)} holds no keys in this recipe.")
-    place[last] = value
 
 
 def _forget_places(part: Any) -> None:
