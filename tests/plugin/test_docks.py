@@ -18,6 +18,7 @@ from slideconcord.plugin.tags import find_layer
 from slideconcord.plugin.threshold_dock import ThresholdDock
 from slideconcord.segmentation.hysteresis import hysteresis
 from slideconcord.segmentation.mask import open_mask
+from slideconcord.segmentation.options import PredictOptions
 from slideconcord.segmentation.published import PAN_CANCER
 from slideconcord.segmentation.spec import write_spec
 from slideconcord.segmentation.thresholds import Thresholds
@@ -163,6 +164,24 @@ def test_another_tile_size_is_said_to_matter_and_keeps_its_share_of_overlap(
     tiles = segment(entry.slide, request)
     assert next(tiles).probability.provenance["parameters"]["overlap_px"] == 32
     tiles.close()
+
+
+def test_tiles_are_turned_when_asked_for_and_the_map_says_so(viewer, slide_layer, qtbot, tmp_path):
+    dock = add_dock(viewer, SegmentDock, qtbot)
+    shown = [(dock.tta.itemData(i), dock.tta.itemText(i)) for i in range(dock.tta.count())]
+    assert shown == [("none", "None"), ("rotations", "Rotations (4x)")]
+    assert dock.tta.currentData() == PredictOptions().tta
+    dock.model.setCurrentIndex(dock.model.findData("stain-density"))
+    dock.folder.setText(str(tmp_path / "runs"))
+    entry, found = actions.slide_entry(viewer), []
+    for tta in ("none", "rotations"):
+        dock.tta.setCurrentIndex(dock.tta.findData(tta))
+        dock.start()
+        qtbot.waitUntil(lambda: entry.run.status == "done", timeout=WAIT_MS)
+        found.append(entry.probability)
+    plain, turned = (each.provenance["parameters"].get("tta") for each in found)
+    assert (plain, turned) == (None, "rotations")
+    assert found[0].path.parent != found[1].path.parent, "one is never taken for the other"
 
 
 def test_a_run_goes_on_when_another_slide_becomes_active(

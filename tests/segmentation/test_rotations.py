@@ -80,6 +80,17 @@ def test_turning_twice_is_turning_once(unet: Model, rgb: np.ndarray):
         np.testing.assert_array_equal(model.on("cpu", "fp32", "eager").rotated()(rgb), model(rgb))
 
 
+def test_openvino_turns_as_pytorch_does(unet: Model):
+    pytest.importorskip("openvino")
+    tiles = np.random.default_rng(2).integers(0, 256, (2, 40, 64, 3), dtype=np.uint8)
+    plain = unet.on("cpu", "fp32", "openvino")
+    turning = plain.rotated()
+    assert turning.engine == "openvino"
+    answer = turning.predict_batch(tiles)
+    np.testing.assert_allclose(answer, unet.rotated().predict_batch(tiles), atol=1e-4)
+    assert np.abs(answer - plain.predict_batch(tiles)).max() > 1e-3
+
+
 def test_it_is_an_option_of_predict_and_told_in_the_origin(tiny_slide_path, tmp_path):
     with open_slide(tiny_slide_path) as slide:
         plain, mean = (

@@ -57,6 +57,7 @@ class SegmentDock(Dock):
         self.tile = QSpinBox()
         self.tile_note = line(name="tile note")
         self.skip = QCheckBox("Leave out tiles without tissue")
+        self.tta = QComboBox()
         self.folder = QLineEdit()
         self.run = QPushButton("Run")
         self.cancel = QPushButton("Cancel")
@@ -101,6 +102,7 @@ class SegmentDock(Dock):
                 folder=Path(folder).expanduser() if folder else results_folder(),
                 tile_px=self.tile.value() or None,
                 skip_background=self.skip.isChecked(),
+                tta=str(self.tta.currentData()),
             ),
         )
 
@@ -230,7 +232,8 @@ class SegmentDock(Dock):
             self.device.addItem(text, key)
         self.device.setToolTip("Automatic takes CUDA, then MPS, then the CPU")
         form.addRow("Compute on", narrow(self.device))
-        limits = PredictOptions.__dataclass_fields__["tile_px"].metadata
+        options = PredictOptions.__dataclass_fields__
+        limits = options["tile_px"].metadata
         self.tile.setRange(0, limits["max"])
         self.tile.setSingleStep(256)
         self.tile.setKeyboardTracking(False)
@@ -238,10 +241,14 @@ class SegmentDock(Dock):
         self.tile.setToolTip(limits["help"])
         form.addRow("Tile side, px", narrow(self.tile))
         form.addRow(self.tile_note)
-        self.skip.setToolTip(
-            PredictOptions.__dataclass_fields__["skip_background"].metadata["help"]
-        )
+        self.skip.setToolTip(options["skip_background"].metadata["help"])
         form.addRow(self.skip)
+        turns = options["tta"].metadata
+        for text, key in zip(turns["labels"], turns["choices"], strict=True):
+            self.tta.addItem(text, key)
+        self.tta.setCurrentIndex(self.tta.findData(options["tta"].default))
+        self.tta.setToolTip(turns["help"])
+        form.addRow("Augmentation", narrow(self.tta))
         row = QHBoxLayout()
         self.folder.setPlaceholderText("cache folder")
         self.folder.setClearButtonEnabled(True)

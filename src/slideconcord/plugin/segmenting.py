@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from slideconcord.geometry import Box
 from slideconcord.plugin.workspace import RunState
 from slideconcord.segmentation.model_files import default_model
+from slideconcord.segmentation.options import PredictOptions
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.probability import ProbabilityMap
@@ -37,6 +38,8 @@ class SegmentRequest:
     """Side of a tile; None means the model's own. The overlap keeps its share of it."""
     skip_background: bool = False
     """Whether tiles without tissue are left out."""
+    tta: str = field(default_factory=lambda: PredictOptions().tta)
+    """Test-time augmentation, as `PredictOptions.tta`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def segment(
     """
     from slideconcord.segmentation.model import load_model
     from slideconcord.segmentation.plan import plan_run
-    from slideconcord.segmentation.predict import PredictOptions, predict_tiles
+    from slideconcord.segmentation.predict import predict_tiles
     from slideconcord.segmentation.probability import open_probability
     from slideconcord.segmentation.reading import TileReader
 
@@ -82,6 +85,7 @@ def segment(
         overlap_px=None if tile_px is None else spec.overlap_px * tile_px // spec.tile_px,
         box=request.box,
         skip_background=request.skip_background,
+        tta=request.tta,
     )
     plan = plan_run(slide, model, options)
     out = run_folder(request.folder, slide, model.name, plan.key)

@@ -18,8 +18,9 @@ def _help(text: str, **limits: Any) -> dict[str, Any]:
 class PredictOptions:
     """Options of `predict`; None leaves the choice to the model or the machine.
 
-    Each field's metadata holds ``help`` and, where they apply, ``min``, ``max``, ``choices`` and
-    ``pattern``; the command line and the Segment dock are made from them.
+    Each field's metadata holds ``help`` and, where they apply, ``min``, ``max``, ``choices`` (with
+    ``labels``, what the Segment dock calls them) and ``pattern``; the command line and the Segment
+    dock are made from them.
     """
 
     tile_px: int | None = field(
@@ -73,6 +74,7 @@ class PredictOptions:
             "Test-time augmentation: none, or rotations (the mean answer to each tile turned by "
             "0, 90, 180 and 270 degrees; takes four times as long).",
             choices=("none", "rotations"),
+            labels=("None", "Rotations (4x)"),
         ),
     )
     readers: int | None = field(
