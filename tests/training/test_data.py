@@ -352,6 +352,9 @@ def break_folder(folder, what):
         Image.new("RGB", (64, 64)).save(folder / "mask" / "tile-0-0.png")
     elif what == "damaged":
         (folder / "mask" / "tile-0-0.png").write_bytes(b"no picture")
+    elif what == "cut short":
+        picture = folder / "mask" / "tile-0-0.png"
+        picture.write_bytes(picture.read_bytes()[: picture.stat().st_size // 2])
     elif what == "large":
         for sub in ("image", "mask"):
             Image.new("L", (80, 64)).save(folder / sub / "tile-0-0.png")
@@ -371,16 +374,26 @@ def break_folder(folder, what):
     index.write_text(changed.get(what, text))
     if what == "none":
         index.unlink()
+    if what == "folder":
+        folder.rename(folder.with_name("elsewhere"))
 
 
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("size", r"tile-0-0\.png has 64 x 64 px, its mask 64 x 60: they must show the same"),
-        ("missing", r"mask has no file for 1 of 8 names in index\.csv: tile-1-1\."),
+        (
+            "size",
+            r"tile-0-0\.png has 64 x 64 px, its mask 64 x 60: they must show the same\. S",
+        ),
+        ("missing", r"mask has no file for 1 of 8 names in index\.csv: tile-1-1\. Add what is"),
         ("value", r"The mask tile-0-0\.png has the label '7', which stands for none of the rec"),
         ("colour", r"The mask tile-0-0\.png is a picture in colour \(RGB\): it must hold one"),
-        ("damaged", r"tile-0-0\.png cannot be read as a picture"),
+        ("damaged", r"tile-0-0\.png cannot be read as a picture \(.*\): save it anew, or take"),
+        ("cut short", r"tile-0-0\.png is damaged \(.*\): copy it anew, or take its line out"),
+        (
+            "folder",
+            r"There is no folder .*data: give the one that holds image, mask and inde",
+        ),
         ("large", r"tile-0-0\.png has 64 x 80 px, more than data\.tile_px 64"),
         ("one class", r"Every pixel to learn from is 'background'; one class alone teaches noth"),
         ("twice", r"index\.csv lists 'tile-0-0' twice"),

@@ -7,7 +7,9 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
+from safetensors import SafetensorError
 
 import slideconcord as sc
 from slideconcord.errors import ModelError, OutputError, TrainingError
@@ -185,6 +187,21 @@ def test_a_damaged_checkpoint_is_named(recipe, tmp_path):
     (out / CHECKPOINT).write_bytes(b"half")
     with pytest.raises(OutputError, match=r"checkpoint\.safetensors is damaged .*remove it to beg"):
         next(iter(train_steps(recipe, out, CPU)))
+
+
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(
+    recipe, tmp_path, monkeypatch
+):
+    def full(*_: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patched:
+        patched.setattr(safetensors.torch, "save_file", full)
+        with pytest.raises(OutputError, match=r"cannot be written \(I/O.*28\)\)\. Make room"):
+            train(recipe, out, CPU)
+    assert not list(out.glob(".*partial*"))
+    assert (train(recipe, out, CPU) / "model.json").is_file()
 
 
 def test_a_loss_that_is_no_number_stops_and_names_its_batch(recipe, tmp_path, monkeypatch):

@@ -106,7 +106,10 @@ def _tell_check(step: TrainStep) -> None:
     )
     best = ", the best so far" if step.is_best else ""
     where = f"{step.phase}: " if step.phase else ""
-    show.text(f"{where}step {step.step} of {step.steps}: loss {step.loss:.4f}, Dice {dice}{best}")
+    parts = f", each batch in {step.parts} parts" if step.parts > 1 else ""
+    show.text(
+        f"{where}step {step.step} of {step.steps}: loss {step.loss:.4f}, Dice {dice}{best}{parts}"
+    )
 
 
 def _tell(out: Path, *, json: bool) -> None:

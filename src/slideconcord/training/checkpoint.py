@@ -42,6 +42,7 @@ class Checkpoint:
         OutputError
             When it cannot be written.
         """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         tensors = {_NETWORK + name: tensor for name, tensor in self.network.items()}
@@ -51,7 +52,14 @@ class Checkpoint:
         with atomic(path) as partial:
             # Tensors that share storage or are views cannot be stored as such.
             own = {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
-            save_file(own, partial, {_STANDS: json.dumps(stands)})
+            try:
+                save_file(own, partial, {_STANDS: json.dumps(stands)})
+            except SafetensorError as error:
+                raise OutputError(
+                    f"{path} cannot be written ({error}). Make room and run the same again: it "
+                    "goes on from its last check.",
+                    path,
+                ) from error
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -121,7 +121,9 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{path} cannot be made: {error.strerror}.", path) from error
+        raise OutputError(
+            f"The folder {path} cannot be made: {error.strerror}. Choose another place.", path
+        ) from error
 
 
 def refuse_other_data(run: Path, fingerprint: str) -> None:

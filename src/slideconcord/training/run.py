@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slideconcord.annotations.exchange import atomic
 from slideconcord.errors import TrainingError
 from slideconcord.provenance import fingerprint_json
 from slideconcord.segmentation.spec import ModelSpec, make_spec
@@ -172,7 +173,8 @@ class _Run:
         self._resume()
         self._curves = Curves()
         if folder is not None:
-            (out / RECIPE).write_text(write_yaml(recipe.to_json()), encoding="utf-8")
+            with atomic(out / RECIPE) as partial:
+                partial.write_text(write_yaml(recipe.to_json()), encoding="utf-8")
             step = learning.step_number
             self._curves = open_curves(recipe, out, step, tensorboard=options.tensorboard)
 

@@ -95,6 +95,11 @@ class FolderTiles:
         self._centre = data.centre
         self._factor = round(grid.mpp / (data.picture_mpp or grid.mpp))
         columns = tuple(data.group_column if c == "group" else c for c in _OPTIONAL)
+        if not self._folder.is_dir():
+            raise TrainingError(
+                f"There is no folder {self._folder}: give the one that holds {data.images}, "
+                f"{data.masks} and {INDEX} (--data FOLDER)."
+            )
         rows = read_index(self._folder / INDEX, ("name", "patient"), columns)
         names = [row["name"] for row in rows]
         if len(set(names)) < len(names):
@@ -143,11 +148,7 @@ class FolderTiles:
         rgb = _pixels(image, "RGB", self._factor)
         labels = self._mask(mask, self._groups[index])
         if rgb.shape[:2] != labels.shape:
-            raise TrainingError(
-                f"{image.name} has {_size(rgb)} px, its mask {_size(labels)}: "
-                "they must show the same.",
-                [image.stem],
-            )
+            raise _unlike(image, _size(rgb), labels)
         return self._cut(rgb, labels) if self._centre else (rgb, labels)
 
     def _cut(self, rgb: Rgb, labels: Mask) -> tuple[Rgb, Mask]:
@@ -174,7 +175,7 @@ class FolderTiles:
             more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
             raise TrainingError(
                 f"{place} has no file for {len(missing)} of {len(names)} names in {INDEX}: "
-                f"{shown}{more}.",
+                f"{shown}{more}. Add what is missing, or take these lines out.",
                 missing,
             )
         return [there[name] for name in names]
@@ -185,11 +186,7 @@ class FolderTiles:
             size = -(-picture.height // self._factor), -(-picture.width // self._factor)
         labels = self._mask(mask, group)
         if labels.shape != size:
-            raise TrainingError(
-                f"{image.name} has {size[0]} x {size[1]} px, its mask {_size(labels)}: "
-                "they must show the same.",
-                [image.stem],
-            )
+            raise _unlike(image, f"{size[0]} x {size[1]}", labels)
         if self._centre:
             labels = labels[self._middle(labels).slices]
         elif max(size) > self._grid.tile_px:
@@ -217,7 +214,11 @@ def _opened(path: Path) -> Image.Image:
     try:
         return Image.open(path)
     except (UnidentifiedImageError, OSError) as error:
-        raise TrainingError(f"{path} cannot be read as a picture: {error}.", [path.stem]) from error
+        raise TrainingError(
+            f"{path} cannot be read as a picture ({error}): save it anew, or take its line out of "
+            f"{INDEX}.",
+            [path.stem],
+        ) from error
 
 
 def _pixels(path: Path, mode: str, factor: int = 1) -> Rgb:
@@ -239,7 +240,17 @@ def _shrunk(labels: Mask, factor: int) -> Mask:
 
 
 def _damaged(path: Path, error: Exception) -> TrainingError:
-    return TrainingError(f"{path} is damaged: {error}.", [path.stem])
+    return TrainingError(
+        f"{path} is damaged ({error}): copy it anew, or take its line out of {INDEX}.", [path.stem]
+    )
+
+
+def _unlike(image: Path, size: str, labels: Mask) -> TrainingError:
+    return TrainingError(
+        f"{image.name} has {size} px, its mask {_size(labels)}: they must show the same. Save the "
+        f"mask in the size of the picture, or take its line out of {INDEX}.",
+        [image.stem],
+    )
 
 
 def _array(picture: Image.Image, path: Path) -> Rgb:
