@@ -200,6 +200,8 @@ def recipe_of(options: argparse.Namespace, data: Path) -> Recipe:
         "train.check_every": options.warm_up + options.steps + 1,
         "train.batch": options.batch,
         "train.average": 0.0,
+        # What it drops is drawn anew in each loop: the losses would not be alike.
+        "network.parameters.decoder_dropout": 0.0,
     }
     return read_recipe(RECIPE, [f"{key}={value}" for key, value in changes.items()], data)
 

@@ -1,12 +1,14 @@
 """Make every picture of the site and the README again: ``python docs/make_images.py``.
 
 Runs the demo (on a virtual screen where there is none) and works from what it leaves. All that is
-shown is virtual tissue.
+shown is virtual tissue, but for one slide of OpenSlide's test data (CC0), which SLIDECONCORD_DATA
+leads to.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from appearance_picture import looks
 from PIL import Image
+from real_picture import found
 
 import slideconcord as sc
 from slideconcord.cli import screen
@@ -34,6 +37,8 @@ def main() -> None:
     save(five_scanners(), "five-scanners.png")
     # Fifty small photographs: as PNG they would be ten times as large.
     looks().save(IMAGES / "appearance.jpg", quality=88)
+    if (slide := real_slide()) is not None:
+        save(found(slide), "real-slide.png")
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "slideconcord", "demo", "--no-show", "--json"]
         done = subprocess.run(
@@ -51,6 +56,12 @@ def main() -> None:
         subprocess.run([*prefix, sys.executable, str(VIEWS), *map(str, views)], check=True)
         for picture in views:
             save(Image.open(picture), picture.name)
+
+
+def real_slide() -> Path | None:
+    """Return the one real slide that is shown; None where it is not."""
+    path = Path(os.environ.get("SLIDECONCORD_DATA", ""), "slides", "CMU-1-Small-Region.svs")
+    return path if path.is_file() else None
 
 
 def hysteresis_panels(slide_path: Path, out: Path) -> Image.Image:

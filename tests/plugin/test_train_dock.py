@@ -145,6 +145,7 @@ def test_what_is_wrong_is_told(dock, qtbot):
     dock.start.click()
     wait_for_end(dock, qtbot)
     assert "train.steps: 'none'" in dock.state.text()
+    assert dock.curves.missing.startswith("The curves appear here"), "nothing is said to begin"
     assert dock.start.isEnabled()
 
 

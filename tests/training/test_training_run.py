@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing
 
 import numpy as np
@@ -187,6 +188,20 @@ def test_a_damaged_checkpoint_is_named(recipe, tmp_path):
     (out / CHECKPOINT).write_bytes(b"half")
     with pytest.raises(OutputError, match=r"checkpoint\.safetensors is damaged .*remove it to beg"):
         next(iter(train_steps(recipe, out, CPU)))
+
+
+def test_a_place_where_nothing_can_be_written_is_refused_before_data_are_read(
+    data, tmp_path, monkeypatch
+):
+    unread = folder_recipe(data.with_name("nowhere"))
+    (tmp_path / "file").write_text("in the way")
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(OutputError, match=r"file is a file, where a folder belongs: choose an"):
+            train(unread, out, CPU)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(OutputError, match=r"Nothing can be written into .*: choose another place"):
+        train(unread, tmp_path / "closed" / "run", CPU)
+    assert not (tmp_path / "closed").exists()
 
 
 def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(

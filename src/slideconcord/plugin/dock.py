@@ -103,6 +103,10 @@ class Dock(QWidget):
         self.close_down()
         super().closeEvent(event)
 
+    def reveal(self, widget: QWidget) -> None:
+        """Scroll to a part of the dock."""
+        self._scroll.ensureWidgetVisible(widget)
+
     def _name_tab(self) -> None:
         parent = self.parentWidget()
         while parent is not None and not isinstance(parent, QDockWidget):
@@ -115,7 +119,7 @@ class Dock(QWidget):
         body = QVBoxLayout(inner)
         body.setContentsMargins(6, 6, 6, 6)
         body.setSpacing(8)
-        scroll = QScrollArea()
+        self._scroll = scroll = QScrollArea()
         scroll.setWidget(inner)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)

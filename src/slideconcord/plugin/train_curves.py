@@ -28,11 +28,16 @@ class TrainCurves(Plot):
         self.dice: Points = []
         """(step, Dice of the class to find)."""
         self.steps = 1
-        self.missing = "The curves appear here while a model trains."
+        self.wait()
         self.setToolTip(
             "Orange: the loss on what is learnt from, as a share of its largest value. "
             "Green: Dice on what is checked on, of patients that are not learnt from."
         )
+
+    def wait(self) -> None:
+        """Say what will be here, where nothing is."""
+        self.missing = "" if self.losses else "The curves appear here while a model trains."
+        self.update()
 
     def begin(self, folder: Path) -> None:
         """Show what an earlier part of a run left in its folder; nothing of another."""

@@ -116,6 +116,7 @@ class TrainDock(Dock):
         self.job.ended.connect(self._end)
         self.job.start()
         self._tell("Loading what trains…")
+        self.reveal(self.curves)
 
     def _stop(self) -> None:
         if self.job is not None:
@@ -146,6 +147,7 @@ class TrainDock(Dock):
         if job is not self.job:
             return
         self.job = None
+        self.curves.wait()
         if job.error is not None:
             self._tell(str(job.error))
             if not isinstance(job.error, SlideconcordError):

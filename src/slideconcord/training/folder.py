@@ -10,6 +10,7 @@ OUT/model/, curves.png        the result
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from types import TracebackType
@@ -108,6 +109,22 @@ class RunFolder:
         for name in (MODEL, TENSORBOARD):
             shutil.rmtree(self.path / name, ignore_errors=True)
         self.record(finished=False)
+
+
+def refuse_place(path: Path) -> None:
+    """Refuse early, before data are read, a place where no folder can be made or filled.
+
+    Raises
+    ------
+    OutputError
+        When it is a file, lies in one, or nothing may be written there.
+    """
+    whole = path.absolute()
+    there = next(place for place in (whole, *whole.parents) if place.exists())
+    if not there.is_dir():
+        raise OutputError(f"{there} is a file, where a folder belongs: choose another place.", path)
+    if not os.access(there, os.W_OK):
+        raise OutputError(f"Nothing can be written into {there}: choose another place.", path)
 
 
 def make_folder(path: Path) -> None:

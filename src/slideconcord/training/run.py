@@ -26,6 +26,7 @@ from slideconcord.training.folder import (
     MODEL,
     RECIPE,
     RunFolder,
+    refuse_place,
 )
 from slideconcord.training.learner import HasOwnData
 from slideconcord.training.learning import Learning, make_fabric, means
@@ -110,6 +111,7 @@ def train_steps(
         When the folder holds another run, or cannot be written.
     """
     options = options or TrainOptions()
+    refuse_place(Path(out))
     if options.tensorboard:
         require_tensorboard()
     fabric = make_fabric(options)
