@@ -159,6 +159,7 @@ class TrainDock(Dock):
             self.model = job.result
             self.curves.begin(self._out)
             self._tell(link("Done.", self._out))
+            self.reveal(self.use)
 
     def _use(self) -> None:
         """Put the model into the Segment dock's chooser, and choose it."""
