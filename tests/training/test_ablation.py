@@ -84,6 +84,36 @@ def test_it_runs_end_to_end_on_virtual_data_and_leaves_the_table(done):
     }  # fmt: skip
 
 
+def test_variants_may_see_other_data_and_are_measured_on_the_same_tiles(tmp_path):
+    """Tiles with and without context, by one scanner and by both; tested on virtual-B alone."""
+    pytest.importorskip("segmentation_models_pytorch")
+    from dataclasses import asdict
+
+    from slideconcord.segmentation.context import Context
+    from slideconcord.segmentation.model import load_model
+    from slideconcord.training.data.prepare import tiles_of
+    from training.test_multi_level_training import MULTI
+    from training.training_data import TINY, tiny
+
+    train = {**TINY["train"], "steps": 1, "check_every": 1, "batch": 2}
+    recipe = tiny(**MULTI, train=train)
+    alone = {
+        "data": {"context": None, "scanners": ["virtual-A"]},
+        "network": TINY["network"],
+        "objective": "supervised",
+    }
+    variants = {"one-level": alone, "two-levels": {}}
+    ablation = Ablation(variants, asdict(recipe), seeds=1, scanner="virtual-B")
+    rows = [row for step in experiment_steps(ablation, tmp_path, CPU) for row in step.rows]
+    source = recipe.open()
+    tiles = tiles_of(recipe, source, "val", "virtual-B")
+    assert 0 < len(tiles) < len(tiles_of(recipe, source, "val"))
+    assert [row["tiles"] for row in rows] == [len(tiles)] * 2
+    for name, context in (("one-level", None), ("two-levels", Context(4))):
+        model = load_model(tmp_path / "runs" / "seed-1" / name / "model", device="cpu")
+        assert model.spec.context == context
+
+
 def test_tiles_are_classified_by_the_same_loop():
     pytest.importorskip("timm")
     import torch

@@ -137,3 +137,46 @@ def test_what_is_written_says_what_it_was_made_from(tmp_path):
     assert (
         (tmp_path / "new" / "folder" / "scores.csv").read_text().startswith("class,group,scanner")
     )
+
+
+def levels_model() -> Model:
+    """Return a model that says of each pixel the probability that stands in its red, in percent."""
+
+    def scores(rgb):
+        tumour = rgb[..., 0].astype(np.float32) / np.float32(100)
+        return np.stack([1 - tumour, tumour])
+
+    return Model.from_function(reader().spec, scores)
+
+
+@given(seed=st.integers(0, 99))
+def test_item_c19_what_each_threshold_from_0_to_1_finds_is_counted_plainly(seed):
+    random = np.random.default_rng(seed)
+    shown = [random.integers(0, 101, (s, s)) for s in (5, 6, 6)]
+    masks = [random.choice([0, 1, IGNORE], found.shape, p=[0.5, 0.4, 0.1]) for found in shown]
+    scoring = score(levels_model(), Source(shown, masks), range(3))
+    percent = np.concatenate([found.ravel() for found in shown])
+    truth = np.concatenate([mask.ravel() for mask in masks])
+    percent, truth = percent[truth != IGNORE], truth[truth != IGNORE]
+    rows = scoring.thresholds().records()
+    assert [row["threshold"] for row in rows] == pytest.approx(np.linspace(0, 1, 101))
+    for k, row in enumerate(rows):
+        found = percent >= k
+        tp, fp = (found & (truth == 1)).sum(), (found & (truth == 0)).sum()
+        assert (row["tp"], row["fp"]) == (tp, fp)
+        assert row["precision"] == pytest.approx(tp / (tp + fp) if tp + fp else np.nan, nan_ok=True)
+        assert row["sensitivity"] == pytest.approx(tp / (truth == 1).sum())
+        assert row["specificity"] == pytest.approx(1 - fp / (truth == 0).sum())
+    above, below = percent[truth == 1][:, None], percent[truth == 0]
+    wins = (above > below).mean() + (above == below).mean() / 2
+    assert scoring.summary()["pixel_auc"] == pytest.approx(wins)
+
+
+def test_the_sweep_is_written_and_one_class_alone_has_no_auc(tmp_path):
+    none = np.zeros((4, 4), int)
+    scoring = score(reader(), Source([none], [none]), [0])
+    assert np.isnan(scoring.summary()["pixel_auc"])
+    scoring.write(tmp_path)
+    lines = (tmp_path / "thresholds.csv").read_text().splitlines()
+    assert len(lines) == 1 + 101
+    assert lines[0].startswith("threshold,tp,fp,fn,tn,dsc,")

@@ -128,7 +128,8 @@ def score_command(
 ) -> None:
     """Score a trained model on tiles, such as those of the fold it did not see (split test).
 
-    Writes scores.csv, with Dice and IoU by class, group and scanner, and scores.json.
+    Writes scores.csv, with Dice and IoU by class, group and scanner; thresholds.csv, with what each
+    threshold on the last class finds; and scores.json.
     """
     from slideconcord.segmentation.model import load_model
     from slideconcord.training.scoring import score_steps

@@ -23,6 +23,13 @@ from slideconcord.provenance import fingerprint_json, record
 from slideconcord.training.checks import tile_counts
 from slideconcord.training.data.tile import own_mask, shown_to
 from slideconcord.training.folder import make_folder
+from slideconcord.training.threshold_sweep import (
+    THRESHOLDS,
+    Levels,
+    area_under_curve,
+    count_levels,
+    sweep,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +62,8 @@ class Scoring:
     """Of each tile."""
     counts: NDArray[np.int64]
     """(tile, class, 3) pixels: found and true, found, true."""
+    levels: Levels
+    """Pixels of all tiles by the probability of the last class; see `count_levels`."""
     provenance: Mapping[str, Any]
 
     def scores(self, class_name: str = "", group: str = ALL, scanner: str = ALL) -> dict[str, Any]:
@@ -86,12 +95,20 @@ class Scoring:
             for name, (group, scanner) in product(self.classes, [(ALL, ALL), *groups, *scanners])
         )
 
+    def thresholds(self) -> Table:
+        """Return what a threshold on the last class finds, 0 to 1, all pixels counted together."""
+        return sweep(self.levels)
+
     def summary(self) -> dict[str, Any]:
-        """Return the scores of the last class on all tiles."""
-        return {"class": self.classes[-1], **self.scores()}
+        """Return the scores of the last class on all tiles, and the AUC of its pixels."""
+        return {
+            "class": self.classes[-1],
+            **self.scores(),
+            "pixel_auc": area_under_curve(self.levels),
+        }
 
     def write(self, folder: Path) -> None:
-        """Write scores.csv and scores.json into a folder.
+        """Write scores.csv, thresholds.csv and scores.json into a folder.
 
         Raises
         ------
@@ -100,6 +117,7 @@ class Scoring:
         """
         make_folder(folder)
         self.table().write_csv(folder / "scores.csv")
+        self.thresholds().write_csv(folder / "thresholds.csv")
         told = {"summary": self.summary(), "scores": self.table().records()}
         write_json(record(**self.provenance, **told), folder / "scores.json")
 
@@ -137,9 +155,11 @@ def score_steps(
     check_classes(model, source)
     asked = model.rotated() if tta == "rotations" else model
     counts: list[NDArray[np.int64]] = []
+    levels: Levels = np.zeros((2, len(THRESHOLDS)), np.int64)
     for rgb, masks in _batches(asked, source, tiles):
-        answers = torch.from_numpy(asked.predict_batch(rgb))
-        counts.extend(tile_counts(answers, torch.from_numpy(masks)).numpy())
+        answers = asked.predict_batch(rgb)
+        counts.extend(tile_counts(torch.from_numpy(answers), torch.from_numpy(masks)).numpy())
+        levels += count_levels(answers, masks)
         yield TilesDone(len(counts), len(tiles))
     records = [source.records[tile] for tile in tiles]
     return Scoring(
@@ -147,6 +167,7 @@ def score_steps(
         tuple(each.group for each in records),
         tuple(each.scanner for each in records),
         np.stack(counts),
+        levels,
         {
             "model": {"name": model.name, "hash": model.hash},
             "data": fingerprint_json({"data": source.fingerprint, "tiles": list(map(int, tiles))}),

@@ -59,6 +59,8 @@ class Ablation:
     """Every variant is trained with the seeds 1, 2, and so on; a seed names start and order."""
     split: Literal["val", "test"] = "val"
     """The tiles that the table is measured on."""
+    scanner: str = ""
+    """Only tiles of this one are measured, whatever is learnt from; of data.scanners when empty."""
 
     def __post_init__(self) -> None:
         check_variants(self.variants)
@@ -100,6 +102,6 @@ class Ablation:
         return without_recipe(asdict(self))
 
     def _measure(self, model: Model, source: TileSource, recipe: Recipe) -> list[Row]:
-        tiles = tiles_of(recipe, source, self.split)
+        tiles = tiles_of(recipe, source, self.split, self.scanner)
         summary = measure_sensitivity(model, source, tiles).summary()
         return [{**summary, "worst_pair": " / ".join(summary["worst_pair"])}]
