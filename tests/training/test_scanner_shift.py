@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from slideconcord.errors import OutputError, ParameterError
 from slideconcord.segmentation.model import Model
@@ -21,7 +22,7 @@ from slideconcord.training.experiments.shift_plots import delta_figure
 from slideconcord.training.experiments.shift_tables import ShiftTables
 from slideconcord.training.options import TrainOptions
 from training.test_sensitivity import SPEC
-from training.training_data import FOLDER_CLASSES, TINY, folder_recipe, write_folder
+from training.training_data import FOLDER_CLASSES, TINY, folder_recipe, with_context, write_folder
 
 CPU = TrainOptions(device="cpu", readers=2)
 RECIPE = {
@@ -226,10 +227,53 @@ def test_items_11_and_12_mixing_and_noise_are_what_the_runs_say():
     assert not recipe.augment
 
 
+def test_mixing_and_noise_may_be_learnt_from_fewer_scanners():
+    names = ["virtual-A", "virtual-B", "virtual-UFS"]
+    source = {"virtual": {"tissues": 6, "side_um": 384, "scanners": names}}
+    values = {**RECIPE, "data": {**RECIPE["data"], "source": source}}
+    study = ScannerShift(values, seeds=1, mixing=(0.5,), noise=(10.0,), more_seeds=1,
+                         more_scanners=("virtual-A", "virtual-UFS"))  # fmt: skip
+    recipe = study.base(None)
+    assert [run.name.split("/")[-1] for run in study.runs(recipe, recipe.open())] == [
+        *names, "virtual-A+virtual-UFS-0.5", "virtual-UFS+virtual-A-0.5",
+        "virtual-A-10", "virtual-UFS-10",
+    ]  # fmt: skip
+
+
+def test_item_7_a_classifier_of_whole_tiles_has_an_auc_and_no_outline(tmp_path):
+    pytest.importorskip("timm")
+    names = ["virtual-AT2", "virtual-P1000"]
+    folder = write_folder(tmp_path / "data", patients=12)
+    for mask in folder.glob("mask/*-1.png"):  # the second tile of each patient has no square
+        Image.new("L", (64, 64)).save(mask)
+    shown = {"source": {"folder": {"path": str(folder)}}, "scanners": names, "each_patient": "all"}
+    values = {**RECIPE, "classes": FOLDER_CLASSES,
+              "network": {"architecture": "tile-classifier",
+                          "parameters": {"encoder_name": "resnet10t"}},
+              "loss": {"cross_entropy": {}}}  # fmt: skip
+    values["data"] = {**TINY["data"], "source": {"rescanned": shown}, "tile_labels": 0.05}
+    study = ScannerShift(values, seeds=1, mixing=(), noise=())
+    rows = [r for step in experiment_steps(study, tmp_path / "out", CPU) for r in step.rows]
+    assert {(r["train"], r["test"]) for r in rows} == {(j, k) for j in names for k in names}
+    assert all(r["dice"] is r["iou"] is None for r in rows)
+    assert all(0 <= r["auc"] <= 1 for r in rows)
+
+
+def test_a_network_that_sees_a_context_is_studied_too(tmp_path):
+    pytest.importorskip("segmentation_models_pytorch")
+    values = {**with_context(RECIPE["data"]["source"]), "train": RECIPE["train"]}
+    study = ScannerShift(values, seeds=1, mixing=(), noise=(10.0,), more_seeds=1,
+                         more_scanners=("virtual-A",))  # fmt: skip
+    rows = [r for step in experiment_steps(study, tmp_path, CPU) for r in step.rows]
+    assert [r["kind"] for r in rows] == ["matrix"] * 4 + ["noise"] * 2
+    assert all(0 <= r["dice"] <= 1 for r in rows)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"scanners": ["virtual-C"]}, "'virtual-C' is not known. Did you mean 'virtual-"),
+        ({"more_scanners": ["virtual-C"]}, "more_scanners: 'virtual-C' is not known. Did you mean"),
         ({"scanners": ["virtual-A"]}, "are of 1 scanner .* a shift needs two"),
     ],
 )

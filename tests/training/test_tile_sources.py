@@ -5,8 +5,14 @@ from __future__ import annotations
 import pytest
 
 from contracts.tile_source import TileSourceTests
-from slideconcord.training.recipe import Recipe
-from training.training_data import FOLDER_CLASSES, TINY, folder_recipe, tiny, write_folder
+from slideconcord.training.recipe import Recipe, make_recipe
+from training.training_data import (
+    FOLDER_CLASSES,
+    folder_recipe,
+    tiny,
+    with_context,
+    write_folder,
+)
 
 VIRTUAL = {"virtual": {"tissues": 3, "side_um": 384}}
 
@@ -30,7 +36,7 @@ class TestVirtualWithContext(OpenedTwice):
     levels = (2,)
 
     def recipe(self, folder):
-        return with_context(VIRTUAL)
+        return make_recipe(with_context(VIRTUAL))
 
 
 class TestFolder(OpenedTwice):
@@ -65,7 +71,8 @@ class TestRescannedWithContext(OpenedTwice):
     levels = (2,)
 
     def recipe(self, folder):
-        return with_context({"rescanned": {"source": VIRTUAL, "scanners": ["virtual-UFS"]}})
+        source = {"rescanned": {"source": VIRTUAL, "scanners": ["virtual-UFS"]}}
+        return make_recipe(with_context(source))
 
 
 def split_folder(folder):
@@ -81,12 +88,3 @@ def folder_like(source):
     labels = {"background": [*FOLDER_CLASSES["background"], "background", "other tissue"],
               "square": [*FOLDER_CLASSES["square"], "normal epithelium", "tumour"]}  # fmt: skip
     return tiny(data__source=source, classes=labels)
-
-
-def with_context(source):
-    return tiny(
-        data={**TINY["data"], "source": source, "context": {"downsample": 4}},
-        network={"architecture": "multi-level-unet", "parameters": {"width": 4}},
-        objective="multi-level",
-        augment=[],
-    )

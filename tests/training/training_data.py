@@ -96,3 +96,19 @@ FOLDER_CLASSES = {"background": ["0"], "square": ["255"]}
 def folder_recipe(folder: Path, **changes: Any) -> Recipe:
     source = {"folder": {"path": str(folder)}}
     return tiny(data__source=source, classes=FOLDER_CLASSES, **changes)
+
+
+def with_context(source: Any) -> dict[str, Any]:
+    """Return the tiny recipe's settings with a context, and a network that sees it."""
+    deeper = {"encoder_depth": 4, "decoder_channels": [16, 12, 8, 8]}
+    return {
+        **TINY,
+        "data": {**TINY["data"], "source": source, "context": {"downsample": 4}},
+        "network": {
+            "architecture": "multi-level-unet",
+            "parameters": {**TINY["network"]["parameters"], **deeper},
+        },
+        "objective": "multi-level",
+        "loss": {"weighted_cross_entropy": {}, "weighted_dice": {}},
+        "augment": [],
+    }
