@@ -156,7 +156,7 @@ def score_steps(
     asked = model.rotated() if tta == "rotations" else model
     counts: list[NDArray[np.int64]] = []
     levels: Levels = np.zeros((2, len(THRESHOLDS)), np.int64)
-    for rgb, masks in _batches(asked, source, tiles):
+    for rgb, masks in batches(asked, source, tiles):
         answers = asked.predict_batch(rgb)
         counts.extend(tile_counts(torch.from_numpy(answers), torch.from_numpy(masks)).numpy())
         levels += count_levels(answers, masks)
@@ -213,7 +213,7 @@ def mean_defined(values: NDArray[np.float64]) -> float:
     return float(kept.mean()) if len(kept) else float("nan")
 
 
-def _batches(model: Model, source: TileSource, tiles: Sequence[int]) -> Iterator[tuple[Rgb, Mask]]:
+def batches(model: Model, source: TileSource, tiles: Sequence[int]) -> Iterator[tuple[Rgb, Mask]]:
     """Yield what the model is shown of tiles, and masks; neighbours of one size together."""
     for start in range(0, len(tiles), _BATCH):
         read = [source.read(tile) for tile in tiles[start : start + _BATCH]]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +18,7 @@ from pydantic import Field
 
 from slideconcord.errors import ParameterError
 from slideconcord.training.data.prepare import tiles_of
-from slideconcord.training.data.tile import IGNORE, own_mask
+from slideconcord.training.data.tile import IGNORE
 from slideconcord.training.experiments.runs import Row, Run
 from slideconcord.training.experiments.shift_plots import draw_shift
 from slideconcord.training.experiments.shift_tables import write_tables
@@ -29,6 +28,7 @@ from slideconcord.training.experiments.variants import (
     variant,
     without_recipe,
 )
+from slideconcord.training.scoring import batches, mean_defined, ratio
 from slideconcord.training.settings import unknown
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 GreyLevels = Annotated[float, Field(gt=0, le=255)]
-_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -178,33 +177,21 @@ def scores_on(
     The AUC is of telling tiles with the class from tiles without it, by its mean probability over
     the tile. NaN where it is undefined.
     """
-    dice, iou, scores, positive = [], [], [], []
-    for tile, mask, probability in _answers(model, source, tiles):
-        found = probability.argmax(0) == len(source.classes) - 1
-        shared, sizes = _sizes(found, mask, len(source.classes) - 1)
-        dice.append(2 * shared / sizes if sizes else np.nan)
-        iou.append(shared / (sizes - shared) if sizes else np.nan)
-        scores.append(float(probability[-1][mask != IGNORE].mean()))
-        positive.append(source.records[tile].shares[-1] >= tile_share)
+    number = len(source.classes) - 1
+    dice, iou, scores = [], [], []
+    for rgb, masks in batches(model, source, tiles):
+        for mask, probability in zip(masks, model.predict_batch(rgb), strict=True):
+            shared, sizes = _sizes(probability.argmax(0) == number, mask, number)
+            dice.append(ratio(2 * shared, sizes))
+            iou.append(ratio(shared, sizes - shared))
+            scores.append(float(probability[-1][mask != IGNORE].mean()))
+    positive = [source.records[tile].shares[-1] >= tile_share for tile in tiles]
     return {
-        "dice": _mean(dice),
-        "iou": _mean(iou),
+        "dice": mean_defined(np.array(dice)),
+        "iou": mean_defined(np.array(iou)),
         "auc": auc(np.array(scores), np.array(positive)),
         "tiles": len(tiles),
     }
-
-
-def _answers(
-    model: Model, source: TileSource, tiles: Sequence[int]
-) -> Iterator[tuple[int, Mask, NDArray[np.float32]]]:
-    """Yield each tile, its own mask (y, x), and the probabilities (class, y, x)."""
-    for start in range(0, len(tiles), _BATCH):
-        read = [(tile, *source.read(tile)) for tile in tiles[start : start + _BATCH]]
-        for _, group in groupby(read, lambda each: each[1].shape):
-            same = list(group)
-            answered = model.predict_batch(np.stack([rgb for _, rgb, _ in same]))
-            for (tile, _, mask), probability in zip(same, answered, strict=True):
-                yield tile, own_mask(mask), probability
 
 
 def auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
@@ -226,8 +213,3 @@ def _sizes(found: NDArray[np.bool_], mask: Mask, number: int) -> tuple[int, int]
     counted = mask != IGNORE
     truth, given = mask == number, found & counted
     return int((given & truth).sum()), int(given.sum() + truth.sum())
-
-
-def _mean(values: list[float]) -> float:
-    kept = [value for value in values if np.isfinite(value)]
-    return float(np.mean(kept)) if kept else float("nan")
