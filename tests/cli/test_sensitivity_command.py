@@ -16,20 +16,24 @@ pytest.importorskip("lightning_fabric")
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Return data, and a run's folder whose model has learnt nothing yet."""
+    from training.training_data import folder_recipe, write_folder
+
+    place = tmp_path_factory.mktemp("sensitivity")
+    begin_run(folder_recipe(write_folder(place / "data")), place / "run")
+    return place / "data", place / "run"
+
+
+def begin_run(recipe, folder):
     from slideconcord.segmentation.model_files import save_model
     from slideconcord.segmentation.networks import build
     from slideconcord.training.data.prepare import prepare
     from slideconcord.training.run import _spec
     from slideconcord.yaml_files import write_yaml
-    from training.training_data import folder_recipe, write_folder
 
-    place = tmp_path_factory.mktemp("sensitivity")
-    recipe = folder_recipe(write_folder(place / "data"))
     torch.manual_seed(0)
     spec = _spec(recipe, prepare(recipe))
-    save_model(place / "run" / "model", spec, build(spec).state_dict())
-    (place / "run" / "recipe.yaml").write_text(write_yaml(recipe.to_json()))
-    return place / "data", place / "run"
+    save_model(folder / "model", spec, build(spec).state_dict())
+    (folder / "recipe.yaml").write_text(write_yaml(recipe.to_json()))
 
 
 def run(capsys, *words):
@@ -91,3 +95,38 @@ def test_it_puts_its_result_into_the_card_once(trained, capsys, tmp_path):
     status, _, err = run(capsys, *words, "--out", tmp_path / "three")
     assert status == 2
     assert "MODEL_CARD.md cannot be changed: No such file" in err
+
+
+def test_a_model_of_two_levels_is_scored_and_tested_like_any(capsys, tmp_path):
+    from slideconcord.yaml_files import write_yaml
+    from training.test_multi_level_training import MULTI
+    from training.training_data import FOLDER_CLASSES, tiny, write_folder
+
+    data = write_folder(tmp_path / "data", side=80)
+    multi = {**MULTI, "data__context": {"downsample": 2}, "augment": []}
+    source = {"folder": {"path": str(data), "centre": True}}
+    recipe = tiny(**multi, data__source=source, data__tile_px=32, classes=FOLDER_CLASSES)
+    begin_run(recipe, tmp_path / "run")
+    words = (tmp_path / "run" / "model", "--data", data, "--device", "cpu", "--json")
+    for command, told in (("sensitivity", "accuracy"), ("score", "pixel_auc")):
+        status, out, _ = run(
+            capsys, "models", command, *words, "--split", "val", "--out", tmp_path / command
+        )
+        assert status == 0
+        assert 0 <= json.loads(out)[told] <= 1
+    values = recipe.to_json()
+    for context, message in (
+        ({"downsample": 4}, "sees a context of downsample 2, and the recipe reads one of 4: give"),
+        (None, "and these data show tiles alone: give them the data.context"),
+    ):
+        other = {**values, "data": {**values["data"], "context": context}}
+        if context is None:
+            other |= {"objective": "supervised"}
+            other["network"] = {**values["network"], "architecture": "smp-unet"}
+        (tmp_path / "other.yaml").write_text(write_yaml(other))
+        status, _, err = run(
+            capsys, "models", "sensitivity", *words, "--recipe", tmp_path / "other.yaml",
+            "--out", tmp_path / "refused",
+        )  # fmt: skip
+        assert (status, err.count("\n")) == (2, 1)
+        assert message in err

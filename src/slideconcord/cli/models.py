@@ -184,10 +184,13 @@ def _asked(
     ParameterError
         When nothing says what the data are.
     MismatchError
-        When the model's own recipe is to tell, but the data are not those that it learnt from.
+        When the model's own recipe is to tell, but the data are not those that it learnt from, or
+        the model sees a context of another width.
     """
     from slideconcord.segmentation.model_files import model_folder
+    from slideconcord.segmentation.spec import read_spec
     from slideconcord.training.data.prepare import tiles_of
+    from slideconcord.training.data.tile import refuse_other_context
     from slideconcord.training.folder import MODEL, RECIPE, refuse_other_data
     from slideconcord.training.recipe import read_recipe
 
@@ -200,6 +203,8 @@ def _asked(
             "their classes are (--recipe)."
         )
     chosen = read_recipe(recipe or beside, data=data)
+    spec = read_spec(folder)
+    refuse_other_context(spec.name, spec.context, chosen.data.context)
     source = chosen.open()
     if recipe is None:
         refuse_other_data(folder.parent, source.fingerprint)

@@ -103,3 +103,18 @@ def shown_to(model: Model, rgb: Rgb) -> Rgb:
             "them the data.context that it was trained with."
         )
     return rgb
+
+
+def refuse_other_context(model: str, sees: Context | None, shown: Context | None) -> None:
+    """Refuse data whose context is wider or narrower than the one that a model sees.
+
+    Raises
+    ------
+    MismatchError
+        When both have one, and they differ.
+    """
+    if sees is not None and shown is not None and sees != shown:
+        raise MismatchError(
+            f"The model {model} sees a context of downsample {sees.downsample}, and the recipe "
+            f"reads one of {shown.downsample}: give the data.context that it was trained with."
+        )
