@@ -20,15 +20,15 @@ import torch
 from appearance_twins import Rgb, Twins
 from slideconcord.geometry import Box
 from slideconcord.samples import FIVE_SCANNERS, VirtualTissue
+from slideconcord.training.augment.appearance import Appearance
 from slideconcord.training.augment.bending import Elastic
-from slideconcord.training.augment.fda import low_frequencies, reach_of, styled
+from slideconcord.training.augment.fda import FittedFda, low_frequencies, reach_of
 from slideconcord.training.augment.geometry import Warp
 from slideconcord.training.augment.jitter import ColorJitter, HedJitter, orders
 from slideconcord.training.augment.normalise import fit_normaliser
 from slideconcord.training.augment.random import Draws
-from slideconcord.training.augment.randstainna import restained
-from slideconcord.training.augment.spcn import recoloured
-from slideconcord.training.augment.stains import vahadane
+from slideconcord.training.augment.randstainna import RandStainNA, StainTemplate
+from slideconcord.training.augment.spcn import SwappedSpcn
 
 THREADS = 2
 SIDE, TILES, SECONDS = 224, 16, 4.0
@@ -58,12 +58,14 @@ def make_tiles(count: int, side: int) -> list[Rgb]:
 
 def rivals(reference: Rgb, device: torch.device) -> list[Rival]:
     twins = Twins(reference, BETA, MEAN, SD, MATRIX)
-    mean, sd, matrix = (torch.tensor(v, dtype=torch.float32, device=device) for v in
-                        (MEAN, SD, MATRIX))  # fmt: skip
-    style = torch.from_numpy(reference.astype(np.float32)).permute(2, 0, 1)[None].to(device)
+    still = (0.0, 0.0, 0.0)
+    stain = RandStainNA(template=StainTemplate("lab", MEAN, still, SD, still, 1, ""))
+    style = torch.from_numpy(reference.astype(np.float32)).permute(2, 0, 1)[None]
     amplitudes = low_frequencies(style, reach_of(reference.shape[:2], BETA)).abs()
-    unit = matrix / matrix.norm(dim=1, keepdim=True)
-    jitter, elastic = ColorJitter(), Elastic(3, 10.0, 1.0)
+    fda = FittedFda(BETA, 1.0, amplitudes, "")
+    matrix = torch.tensor(MATRIX / np.linalg.norm(MATRIX, axis=1, keepdims=True))[None].float()
+    spcn = SwappedSpcn(1.0, matrix, "")
+    jitter, hed, elastic = ColorJitter(), HedJitter(), Elastic(3, 10.0, 1.0)
 
     def drawn(images: torch.Tensor) -> Draws:
         return Draws(0, range(len(images)), device)
@@ -72,13 +74,15 @@ def rivals(reference: Rgb, device: torch.device) -> list[Rival]:
         still = Warp.identity(len(images), (images.shape[2], images.shape[3]), device)
         return elastic.warped(still, drawn(images)).images(images)
 
+    def acts(part: Appearance) -> Callable[[torch.Tensor], torch.Tensor]:
+        return lambda images: part.seen(images, drawn(images))
+
     return [
-        Rival("RandStainNA", lambda x: restained(x, "lab", mean, sd), twins.randstainna, 2.0),
-        Rival("FDA", lambda x: styled(x, amplitudes.expand(len(x), -1, -1, -1)), twins.fda, 0.1),
-        Rival("SPCN", lambda x: recoloured(x, vahadane(x), unit.expand(len(x), -1, -1)),
-              twins.spcn, 1.0),
-        Rival("ColorJitter", lambda x: jitter.seen(x, drawn(x)), twins.jitter(first_jitter()), 2.5),
-        Rival("HED jitter", lambda x: HedJitter().seen(x, drawn(x)), twins.hed(first_hed()), 1.0),
+        Rival("RandStainNA", acts(stain), twins.randstainna, 2.0),
+        Rival("FDA", acts(fda), twins.fda, 0.1),
+        Rival("SPCN", acts(spcn), twins.spcn, 1.0),
+        Rival("ColorJitter", acts(jitter), twins.jitter(first_jitter()), 2.5),
+        Rival("HED jitter", acts(hed), twins.hed(first_hed()), 1.0),
         Rival("elastic", bent, twins.elastic(first_moves()), 1.0),
         *(Rival(name, fit_normaliser(reference, name), getattr(twins, name), 3.0)
           for name in ("reinhard", "macenko", "vahadane")),

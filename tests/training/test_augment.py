@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from slideconcord.errors import ParameterError
+from slideconcord.training.augment import appearance
 from slideconcord.training.augment.appearance import (
     Blur,
     BrightnessContrast,
@@ -235,8 +236,10 @@ def test_appearances_stay_within_the_scale_and_move_nothing(name):
     assert not torch.equal(seen, images)
 
 
+@pytest.mark.parametrize("at_once", [3, 100])
 @pytest.mark.parametrize("name", [*GEOMETRIES, *APPEARANCES])
-def test_what_happens_to_a_tile_depends_on_seed_and_place_alone(name):
+def test_what_happens_to_a_tile_depends_on_seed_and_place_alone(name, at_once, monkeypatch):
+    monkeypatch.setattr(appearance, "_CACHED_PX", at_once * 48 * 48)
     augment = make_augment([part_named(name)]).fitted(tile_set(side=48))
     images = torch.rand(8, 3, 48, 48, generator=torch.Generator().manual_seed(3)) * 255
     masks = torch.arange(48).repeat(8, 48, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import torch
 from pydantic import Field
@@ -23,6 +23,8 @@ from slideconcord.training.augment.random import Draws
 
 Level = Annotated[float, Field(ge=0, le=255)]
 WHITE = 255.0
+# Pixels of which a few copies fit a processor's second cache.
+_CACHED_PX = 1 << 16
 
 
 class Appearance(Protocol):
@@ -33,15 +35,44 @@ class Appearance(Protocol):
         ...
 
 
-def changed(images: Tensor, chosen: list[int], change: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return the images with the chosen tiles changed; the images themselves stay as they are."""
+def changed(
+    images: Tensor, chosen: list[int], change: Callable[..., Tensor], *of_each: Any
+) -> Tensor:
+    """Return the images with the chosen tiles changed; the images themselves stay as they are.
+
+    Parameters
+    ----------
+    images
+        (tile, 3, y, x).
+    chosen
+        Tiles, in order.
+    change
+        Takes some of them, which it may write to, and as many of ``of_each``; returns them changed.
+        On a processor it gets a few tiles at a time, with which it stays in the cache.
+    of_each
+        Tensors or lists: something for each chosen tile.
+    """
     if not chosen:
         return images
-    if len(chosen) == len(images):
-        return change(images)
     seen = images.clone()
-    seen[chosen] = change(images[chosen])
+    size = len(chosen)
+    if images.device.type == "cpu":
+        size = max(1, _CACHED_PX // (images.shape[2] * images.shape[3]))
+    for first in range(0, len(chosen), size):
+        cut = slice(first, first + size)
+        changed_in_place(seen, chosen[cut], change, *(of[cut] for of in of_each))
     return seen
+
+
+def changed_in_place(
+    images: Tensor, chosen: list[int], change: Callable[..., Tensor], *of_each: Any
+) -> None:
+    """Change the chosen tiles of the images themselves, all at once."""
+    if chosen[-1] - chosen[0] == len(chosen) - 1:
+        neighbours = images[chosen[0] : chosen[-1] + 1]
+        neighbours.copy_(change(neighbours, *of_each))
+    else:
+        images[chosen] = change(images[chosen], *of_each)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Clahe:
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         chosen = draws.chosen(self.p)
         limit = draws.at(chosen).uniform(*self.clip)
-        return changed(images, chosen, lambda some: self._even(some, limit))
+        return changed(images, chosen, self._even, limit)
 
     def _even(self, images: Tensor, limit: Tensor) -> Tensor:
         lab = rgb_to_lab(images)
@@ -113,7 +113,7 @@ class PcaColour:
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         chosen = draws.chosen(self.p)
         normal = self.sd * draws.at(chosen).normal(3)
-        return changed(images, chosen, lambda some: shifted(some, normal))
+        return changed(images, chosen, shifted, normal)
 
 
 def shifted(images: Tensor, normal: Tensor) -> Tensor:

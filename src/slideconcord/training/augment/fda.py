@@ -9,6 +9,7 @@ tile are ever computed.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated
 
 import torch
@@ -70,7 +71,7 @@ class FittedFda:
         chosen = draws.chosen(self.p)
         picked = draws.at(chosen).integers(0, len(self.styles) - 1)
         styles = self._reaching(self.styles.to(images.device)[picked], images)
-        return changed(images, chosen, lambda some: styled(some, styles))
+        return changed(images, chosen, styled, styles)
 
     def _reaching(self, styles: Tensor, images: Tensor) -> Tensor:
         """Return the part of the styles that tiles of this size take."""
@@ -126,10 +127,13 @@ def styled(images: Tensor, amplitudes: Tensor) -> Tensor:
 
 def _waves(images: Tensor, reach: int) -> tuple[Tensor, Tensor]:
     """Return exp(-i k x) of the frequencies k along both axes: (2 reach + 1, y), (reach + 1, x)."""
-    waves = []
-    for size, first in ((images.shape[2], -reach), (images.shape[3], 0)):
-        frequency = torch.arange(first, reach + 1, device=images.device, dtype=torch.float64)
-        place = torch.arange(size, device=images.device, dtype=torch.float64)
-        angle = -2 * torch.pi * frequency[:, None] * place / size
-        waves.append(torch.polar(torch.ones_like(angle), angle).to(torch.complex64))
-    return waves[0], waves[1]
+    height, width = images.shape[2:]
+    return _wave(height, -reach, reach, images.device), _wave(width, 0, reach, images.device)
+
+
+@lru_cache(16)
+def _wave(size: int, first: int, last: int, device: torch.device) -> Tensor:
+    frequency = torch.arange(first, last + 1, device=device, dtype=torch.float64)
+    place = torch.arange(size, device=device, dtype=torch.float64)
+    angle = -2 * torch.pi * frequency[:, None] * place / size
+    return torch.polar(torch.ones_like(angle), angle).to(torch.complex64)

@@ -38,8 +38,7 @@ class MotionBlur:
 
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         chosen = draws.chosen(self.p)
-        lines = self.lines(draws.at(chosen))
-        return changed(images, chosen, lambda some: filtered(some, lines))
+        return changed(images, chosen, filtered, self.lines(draws.at(chosen)))
 
     def lines(self, draws: Draws) -> Tensor:
         """Draw the kernels (tile, k, k), each a line through the middle.
@@ -76,13 +75,15 @@ class GlassBlur:
 
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         chosen = draws.chosen(self.p)
-        return changed(images, chosen, lambda some: self._through_glass(some, draws.at(chosen)))
+        size = images.shape[2], images.shape[3]
+        moves = [self.moves(draws.at(chosen), size) for _ in range(self.rounds)]
+        return changed(images, chosen, self._through_glass, *moves)
 
-    def _through_glass(self, images: Tensor, draws: Draws) -> Tensor:
+    def _through_glass(self, images: Tensor, *rounds: Tensor) -> Tensor:
         cut = int(_SIGMAS * self.sigma_px + 0.5)
         seen = smoothed(images, self.sigma_px, cut)
-        for _ in range(self.rounds):
-            seen = looked_up(seen, self.moves(draws, (images.shape[2], images.shape[3])))
+        for moves in rounds:
+            seen = looked_up(seen, moves)
         return smoothed(seen, self.sigma_px, cut)
 
     def moves(self, draws: Draws, size: tuple[int, int]) -> Tensor:
@@ -108,8 +109,7 @@ class Emboss:
 
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         chosen = draws.chosen(self.p)
-        kernels = self.kernels(draws.at(chosen))
-        return changed(images, chosen, lambda some: filtered(some, kernels).clamp_(0, WHITE))
+        return changed(images, chosen, filtered, self.kernels(draws.at(chosen)))
 
     def kernels(self, draws: Draws) -> Tensor:
         """Draw the kernels (tile, 3, 3)."""
@@ -121,7 +121,7 @@ class Emboss:
 
 
 def filtered(images: Tensor, kernels: Tensor) -> Tensor:
-    """Return each tile under its own kernel; edges are mirrored without their pixel.
+    """Return each tile under its own kernel, 0 to 255; edges are mirrored without their pixel.
 
     Parameters
     ----------
@@ -133,7 +133,8 @@ def filtered(images: Tensor, kernels: Tensor) -> Tensor:
     channels, reach = images.shape[1], kernels.shape[-1] // 2
     padded = functional.pad(images, [reach] * 4, mode="reflect").flatten(0, 1)[None]
     each = kernels.repeat_interleave(channels, 0)[:, None]
-    return functional.conv2d(padded, each, groups=len(each)).reshape(images.shape)
+    seen = functional.conv2d(padded, each, groups=len(each)).clamp_(0, WHITE)
+    return seen.reshape(images.shape)
 
 
 def looked_up(images: Tensor, moves: Tensor) -> Tensor:

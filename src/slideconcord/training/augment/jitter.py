@@ -11,10 +11,15 @@ from pydantic import Field
 from torch import Tensor
 
 from slideconcord.errors import ParameterError
-from slideconcord.training.augment.appearance import HueSaturationValue, Level, changed
-from slideconcord.training.augment.colour import hed_to_rgb, rgb_to_hed
+from slideconcord.training.augment.appearance import (
+    HueSaturationValue,
+    Level,
+    changed,
+    changed_in_place,
+)
+from slideconcord.training.augment.colour import hed_changed
 from slideconcord.training.augment.geometry import Chance
-from slideconcord.training.augment.hsv import HUES, to_hsv, to_rgb
+from slideconcord.training.augment.hsv import chroma, of_chroma, to_hsv, to_rgb
 from slideconcord.training.augment.random import Draws
 
 WHITE = 255.0
@@ -41,16 +46,8 @@ class ColorJitter:
 
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         chosen = draws.chosen(self.p)
-        return changed(images, chosen, lambda some: self._jittered(some, draws.at(chosen)))
-
-    def _jittered(self, images: Tensor, draws: Draws) -> Tensor:
-        factors, order = self.factors(draws), orders(draws)
-        seen = images.clone()
-        for step in zip(*order, strict=True):
-            for change, act in enumerate((_brighter, _contrasted, _saturated, _hued)):
-                if tiles := [tile for tile, which in enumerate(step) if which == change]:
-                    seen[tiles] = act(seen[tiles], factors[tiles, change, None, None, None])
-        return seen
+        some = draws.at(chosen)
+        return changed(images, chosen, _jittered, self.factors(some), orders(some))
 
     def factors(self, draws: Draws) -> Tensor:
         """Draw (tile, 4): factors of brightness, contrast, saturation, and the shift of hue."""
@@ -63,28 +60,39 @@ def orders(draws: Draws) -> list[list[int]]:
     return torch.stack([draws.uniform(0, 1) for _ in range(4)], 1).argsort(1).tolist()
 
 
+def _jittered(images: Tensor, factors: Tensor, order: list[list[int]]) -> Tensor:
+    """Make the changes of each tile in its order; in place."""
+    for step in zip(*order, strict=True):
+        for change, act in enumerate((_brighter, _contrasted, _saturated, _hued)):
+            tiles = [tile for tile, which in enumerate(step) if which == change]
+            if tiles:
+                changed_in_place(images, tiles, act, factors[tiles, change, None, None, None])
+    return images
+
+
 def _brighter(images: Tensor, factor: Tensor) -> Tensor:
-    return (images * factor).clamp(0, WHITE)
+    return images.mul_(factor).clamp_(0, WHITE)
 
 
 def _contrasted(images: Tensor, factor: Tensor) -> Tensor:
-    mean = _grey(images).mean((2, 3), keepdim=True)
-    return (mean + factor * (images - mean)).clamp(0, WHITE)
+    mean = _grey(images.mean((2, 3), keepdim=True))
+    return images.mul_(factor).add_(mean * (1 - factor)).clamp_(0, WHITE)
 
 
 def _saturated(images: Tensor, factor: Tensor) -> Tensor:
-    grey = _grey(images)
-    return (grey + factor * (images - grey)).clamp(0, WHITE)
+    grey = _grey(images).mul_(1 - factor)
+    return images.mul_(factor).add_(grey).clamp_(0, WHITE)
 
 
 def _hued(images: Tensor, shift: Tensor) -> Tensor:
-    hue, saturation, value = to_hsv(images)
-    return to_rgb((hue + HUES * shift[:, 0]) % HUES, saturation, value)
+    sixths, span, value = chroma(images)
+    return of_chroma(sixths.add_(6 * shift[:, 0]), span, value)
 
 
 def _grey(images: Tensor) -> Tensor:
-    red, green, blue = images.unbind(1)
-    return (_GREY[0] * red + _GREY[1] * green + _GREY[2] * blue)[:, None]
+    red, green, blue = images.split(1, 1)  # type: ignore[no-untyped-call]
+    grey: Tensor = (red * _GREY[0]).add_(green, alpha=_GREY[1]).add_(blue, alpha=_GREY[2])
+    return grey
 
 
 @dataclass(frozen=True)
@@ -115,13 +123,10 @@ class HedJitter:
 
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         chosen = draws.chosen(self.p)
-        return changed(images, chosen, lambda some: self._jittered(some, draws.at(chosen)))
-
-    def _jittered(self, images: Tensor, draws: Draws) -> Tensor:
-        even = torch.stack([draws.uniform(-1, 1) for _ in range(6)], 1).reshape(-1, 2, 3, 1, 1)
+        some = draws.at(chosen)
+        even = torch.stack([some.uniform(-1, 1) for _ in range(6)], 1).reshape(-1, 2, 3)
         factor, shift = (self.sigma * even).unbind(1)
-        amounts = rgb_to_hed(images)
-        return hed_to_rgb(amounts.mul_(1 + factor).add_(shift / self._AMOUNT))
+        return changed(images, chosen, hed_changed, 1 + factor, shift / self._AMOUNT)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ unpublished, ours is stated below.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -63,13 +64,9 @@ class Spcn:
         if self.colours == "swap":
             raise unfitted("spcn")
         chosen = draws.chosen(self.p)
-        moves = self.sd * draws.at(chosen).normal(2, 3)
-
-        def perturbed(some: Tensor) -> Tensor:
-            stains = vahadane(some)
-            return recoloured(some, stains, normalised((stains.matrix + moves).clamp_min(0)))
-
-        return changed(images, chosen, perturbed)
+        stains = vahadane(images[chosen])
+        moved = stains.matrix + self.sd * draws.at(chosen).normal(2, 3)
+        return changed(images, chosen, recoloured, stains, normalised(moved.clamp_min(0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +90,7 @@ class SwappedSpcn:
         chosen = draws.chosen(self.p)
         picked = draws.at(chosen).integers(0, len(self.matrices) - 1)
         taken = self.matrices.to(images.device)[picked]
-        return changed(images, chosen, lambda some: recoloured(some, vahadane(some), taken))
+        return changed(images, chosen, recoloured, vahadane(images[chosen]), taken)
 
 
 def recoloured(images: Tensor, stains: StainMatrices, matrix: Tensor) -> Tensor:
@@ -111,6 +108,6 @@ def recoloured(images: Tensor, stains: StainMatrices, matrix: Tensor) -> Tensor:
         (tile, 2, 3), the new colours.
     """
     amounts = densities(optical_density(images), stains.matrix)
-    change = (matrix - stains.matrix) * stains.found[:, None, None]
-    added = (change.mT @ amounts.flatten(2)).reshape(images.shape)
-    return (images * (-added).exp()).clamp(0, WHITE)
+    less = (stains.matrix - matrix) * stains.found[:, None, None] * math.log2(math.e)
+    light = (less.mT @ amounts.flatten(2)).exp2_()
+    return light.reshape(images.shape).mul_(images).clamp_(0, WHITE)

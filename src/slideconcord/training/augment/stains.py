@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from slideconcord.segmentation.stain_density import STAINS
-from slideconcord.training.augment.colour import rgb_to_lab
+from slideconcord.training.augment.colour import luminance
 
 WHITE = 255.0
 # Macenko et al. 2009: less density (log10) is glass; robust extremes of the angle.
@@ -45,10 +45,13 @@ class StainMatrices:
     found: Tensor
     """(tile,) bool: whether the tile has two stains; the matrix of others is the textbook's."""
 
+    def __getitem__(self, tiles: slice) -> StainMatrices:
+        return StainMatrices(self.matrix[tiles], self.found[tiles])
+
 
 def optical_density(images: Tensor, least: float = 1.0) -> Tensor:
     """Return ``-ln(value / 255)`` (tile, 3, y, x); darker than ``least`` counts as that."""
-    return -(images.clamp_min(least) / WHITE).log()
+    return images.clamp_min(least).log_().neg_().add_(math.log(WHITE))
 
 
 def vahadane(images: Tensor) -> StainMatrices:
@@ -64,7 +67,7 @@ def vahadane(images: Tensor) -> StainMatrices:
     matrix = before = start
     for _ in range(_ROUNDS):
         ahead = normalised((matrix + _MOMENTUM * (matrix - before)).clamp_min(0))
-        amounts = densities(density, ahead, _SPARSITY) * tissue
+        amounts = densities(density, ahead, _SPARSITY)
         before, matrix = matrix, _next_matrix(ahead, amounts, density)
     enough = tissue.sum((1, 2)) >= _LEAST_TISSUE * tissue.shape[2]
     return _sorted(matrix, start, enough & _varies(density, tissue))
@@ -82,18 +85,18 @@ def densities(density: Tensor, matrix: Tensor, sparsity: float = _SPARSITY_DENSI
     sparsity
         Weight of the amounts' sum in ``|amounts @ matrix - density|² / 2 + sparsity * sum``.
     """
-    flat = density.flatten(2)
-    first, second = (matrix @ flat - sparsity).unbind(1)
-    alike = (matrix[:, 0] * matrix[:, 1]).sum(1)[:, None]
+    alike = (matrix[:, 0] * matrix[:, 1]).sum(1)[:, None, None]
     room = (1 - alike**2).clamp_min(_ALIKE)
-    both = torch.stack([first - alike * second, second - alike * first], 1) / room[:, None]
-    alone = torch.stack([first, second], 1).clamp_min(0)
-    # Where one stain alone would come out below 0 it is absent, and the other explains the pixel.
-    none_first, none_second = both[:, :1] < 0, both[:, 1:] < 0
-    only_second = torch.cat([torch.zeros_like(alone[:, :1]), alone[:, 1:]], 1)
-    only_first = torch.cat([alone[:, :1], torch.zeros_like(alone[:, :1])], 1)
-    amounts = torch.where(none_first, only_second, torch.where(none_second, only_first, both))
-    return amounts.reshape(len(flat), 2, *density.shape[2:])
+    # Least squares with both stains for the first; and what each stain alone explains.
+    rows = torch.cat([(matrix[:, :1] - alike * matrix[:, 1:]) / room, matrix], 1)
+    less = sparsity * torch.cat([(1 - alike) / room, torch.ones_like(rows[:, :2, :1])], 1)
+    first, own, other = torch.baddbmm(less, rows, density.flatten(2), beta=-1).split(1, 1)
+    # Each stain takes what the other leaves, at least 0: the second given the first, then the first
+    # given the second. One that would come out below 0 is absent.
+    second = torch.addcmul(other, alike, first.clamp_min_(0), value=-1).clamp_min_(0)
+    first = torch.addcmul(own, alike, second, value=-1).clamp_min_(0)
+    amounts = torch.cat([first, second], 1)
+    return amounts.reshape(len(amounts), 2, *density.shape[2:])
 
 
 def macenko(images: Tensor) -> StainMatrices:
@@ -136,24 +139,25 @@ def masked_quantile(values: Tensor, mask: Tensor, q: float) -> Tensor:
 
 def is_tissue(images: Tensor) -> Tensor:
     """Return which pixels (tile, y, x) are darker than 0.8 of white in L*."""
-    return rgb_to_lab(images)[:, 0] < _LIGHT * 255
+    return luminance(images)[:, 0] < ((100 * _LIGHT + 16) / 116) ** 3
 
 
 def _tissue(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return optical densities (tile, 3, pixel) of evenly chosen pixels, and whether each is tissue
-    (tile, 1, pixel).
+    """Return optical densities (tile, 3, pixel) of evenly chosen pixels, 0 beside the tissue, and
+    whether each is tissue (tile, 1, pixel).
     """
     flat = images.flatten(2)
     pixels = flat.shape[2]
     chosen = torch.linspace(0, pixels - 1, min(pixels, _MOST_PIXELS), device=images.device)
     some = flat[:, :, chosen.round().long(), None]
-    return optical_density(some)[..., 0], is_tissue(some)[..., 0][:, None].to(images.dtype)
+    tissue = is_tissue(some)[..., 0][:, None].to(images.dtype)
+    return optical_density(some)[..., 0] * tissue, tissue
 
 
 def _varies(density: Tensor, tissue: Tensor) -> Tensor:
     """Return whether a tile's tissue (tile,) has more than one colour."""
     count = tissue.sum(2).clamp_min(1)
-    mean = (density * tissue).sum(2) / count
+    mean = density.sum(2) / count
     away = (density - mean[..., None]).square() * tissue
     return (away.sum(2) / count).sum(1).sqrt() > _LEAST_SPREAD
 
