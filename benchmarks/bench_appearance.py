@@ -24,6 +24,7 @@ from slideconcord.training.augment.appearance import Appearance
 from slideconcord.training.augment.bending import Elastic
 from slideconcord.training.augment.fda import FittedFda, low_frequencies, reach_of
 from slideconcord.training.augment.geometry import Warp
+from slideconcord.training.augment.givers import Givers
 from slideconcord.training.augment.jitter import ColorJitter, HedJitter, orders
 from slideconcord.training.augment.normalise import fit_normaliser
 from slideconcord.training.augment.random import Draws
@@ -62,9 +63,9 @@ def rivals(reference: Rgb, device: torch.device) -> list[Rival]:
     stain = RandStainNA(template=StainTemplate("lab", MEAN, still, SD, still, 1, ""))
     style = torch.from_numpy(reference.astype(np.float32)).permute(2, 0, 1)[None]
     amplitudes = low_frequencies(style, reach_of(reference.shape[:2], BETA)).abs()
-    fda = FittedFda(BETA, 1.0, amplitudes, "")
+    fda = FittedFda(BETA, 1.0, amplitudes, Givers("any", ("",)), "")
     matrix = torch.tensor(MATRIX / np.linalg.norm(MATRIX, axis=1, keepdims=True))[None].float()
-    spcn = SwappedSpcn(1.0, matrix, "")
+    spcn = SwappedSpcn(1.0, matrix, fda.givers, "")
     jitter, hed, elastic = ColorJitter(), HedJitter(), Elastic(3, 10.0, 1.0)
 
     def drawn(images: torch.Tensor) -> Draws:

@@ -230,7 +230,7 @@ class Learning:
 
     def _terms(self, part: ReadBatch) -> Terms:
         device = self.fabric.device
-        draws = Draws(self._recipe.seed, part.places, device)
+        draws = Draws(self._recipe.seed, part.places, device, part.scanners)
         images, masks = part.images.to(device), part.masks.to(device)
         moved = Batch(images, masks, draws, self._downsample)
         return self._objective.terms(self.learner, moved)

@@ -1,8 +1,9 @@
 """Colour spaces of a batch in which the channels' mean and spread may be changed.
 
 All are (tile, 3, y, x) float32, their inverses give RGB from 0 to 255, and nothing is rounded on
-the way there and back. Powers go by ``log2`` and ``exp2``, the quickest on a processor. ``lab`` and ``hsv`` have the scale that OpenCV gives them in 8 bits, in
-which statistics of stains are published; ``hed`` that of scikit-image.
+the way there and back. ``lab`` and ``hsv`` have the scale that OpenCV gives them in 8 bits, in
+which statistics of stains are published; ``hed`` that of scikit-image. Powers go
+by ``log2`` and ``exp2``, the quickest on a processor.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Fourier domain adaptation: another tile's broad colours, one's own structure (CVPR 2020).
 
 Yang and Soatto swap the amplitudes of the lowest frequencies for those of a style image; phases
-stay. Here style images are training tiles, of whichever scanner. Of each only the amplitudes that
-are swapped are kept, so that a style is a few hundred numbers, and only these frequencies of a
-tile are ever computed.
+stay. Here style images are training tiles. Of each only the amplitudes that are swapped are kept,
+so that a style is a few hundred numbers, and only these frequencies of a tile are ever computed.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from slideconcord.errors import ParameterError
 from slideconcord.training.augment.appearance import changed
 from slideconcord.training.augment.fitting import Facts, TrainingTiles, require_split, unfitted
 from slideconcord.training.augment.geometry import Chance
+from slideconcord.training.augment.givers import Givers, Of, giving
 from slideconcord.training.augment.random import Draws
 
 WHITE = 255.0
@@ -36,11 +36,17 @@ class FourierDomainAdaptation:
     p: Chance = 1.0
     most_tiles: Annotated[int, Field(ge=1)] = 2000
     """At most so many training tiles become styles."""
+    of: Of = "any"
+    """Whose style a tile takes: any training tile's, or one of another scanner than its own."""
+    scanners: tuple[str, ...] = ()
+    """Only tiles of these scanners become styles; of all when empty."""
 
     def fitted(self, tiles: TrainingTiles) -> FittedFda:
         reach = reach_of((tiles.side_px, tiles.side_px), self.beta)
-        styles = [low_frequencies(image, reach).abs() for image in tiles.images(self.most_tiles)]
-        return FittedFda(self.beta, self.p, torch.cat(styles), tiles.fingerprint)
+        chosen = giving("fda", tiles, self.most_tiles, self.of, self.scanners)
+        styles = torch.cat([low_frequencies(tiles.image(k), reach).abs() for k in chosen])
+        givers = Givers.of_tiles(self.of, tiles, chosen)
+        return FittedFda(self.beta, self.p, styles, givers, tiles.fingerprint)
 
     def facts(self) -> Facts:
         return []
@@ -57,6 +63,8 @@ class FittedFda:
     p: float
     styles: Tensor = field(repr=False)
     """(style, 3, 2 reach + 1, reach + 1): amplitudes as shares of the pixels, of `WHITE` 255."""
+    givers: Givers
+    """The training tiles of the styles."""
     fitted_on: str
     """Fingerprint of the training split."""
 
@@ -65,11 +73,12 @@ class FittedFda:
         return self
 
     def facts(self) -> Facts:
-        return [{"name": "fda", "tiles": len(self.styles), "fitted_on": self.fitted_on}]
+        return [{"name": "fda", "tiles": len(self.styles), "fitted_on": self.fitted_on,
+                 **self.givers.facts()}]  # fmt: skip
 
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         chosen = draws.chosen(self.p)
-        picked = draws.at(chosen).integers(0, len(self.styles) - 1)
+        picked = self.givers.picked(draws.at(chosen))
         styles = self._reaching(self.styles.to(images.device)[picked], images)
         return changed(images, chosen, styled, styles)
 

@@ -6,7 +6,7 @@ fingerprint, and is refused where another split is learnt from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -38,6 +38,24 @@ class TrainingTiles:
     scanners: tuple[str, ...] = ()
     """The scanner of each of them."""
 
+    def evenly(self, most: int, scanners: Collection[str] = ()) -> list[int]:
+        """Return at most so many tiles, evenly chosen among all, or among those of some scanners.
+
+        Raises
+        ------
+        TrainingError
+            When there are none.
+        """
+        those = [k for k in range(self.count) if not scanners or self.scanners[k] in scanners]
+        if not those:
+            raise TrainingError("There are no training tiles to measure colours on.")
+        chosen = np.linspace(0, len(those) - 1, min(most, len(those))).round().astype(int)
+        return [those[k] for k in chosen.tolist()]
+
+    def image(self, tile: int) -> Tensor:
+        """Return a tile (1, 3, y, x) float32."""
+        return torch.from_numpy(np.array(self.read(tile), np.float32)).permute(2, 0, 1)[None]
+
     def images(self, most: int) -> Iterator[Tensor]:
         """Yield at most so many tiles (1, 3, y, x) float32, evenly chosen among all.
 
@@ -46,12 +64,7 @@ class TrainingTiles:
         TrainingError
             When there are none.
         """
-        if not self.count:
-            raise TrainingError("There are no training tiles to measure colours on.")
-        chosen = np.linspace(0, self.count - 1, min(most, self.count)).round().astype(int)
-        for tile in chosen.tolist():
-            rgb = np.array(self.read(tile), np.float32)
-            yield torch.from_numpy(rgb).permute(2, 0, 1)[None]
+        return map(self.image, self.evenly(most))
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ on whether the run was interrupted before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,21 +27,27 @@ class Draws:
         Where each tile stands in the endless order of tiles.
     device
         Where the numbers are wanted.
+    scanners
+        The scanner of each tile, for what depends on it.
     """
 
     def __init__(
-        self, seed: int, places: Iterable[int], device: torch.device | str = "cpu"
-    ) -> None:
+        self, seed: int, places: Iterable[int], device: torch.device | str = "cpu",
+        scanners: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self._each = [np.random.default_rng((seed, place)) for place in places]
         self._device = torch.device(device)
+        self.scanners = tuple(scanners)
 
     def __len__(self) -> int:
         return len(self._each)
 
     def at(self, tiles: Iterable[int]) -> Draws:
         """Return what draws for some of the tiles: each goes on where its generator stands."""
-        some = Draws(0, (), self._device)
-        some._each = [self._each[tile] for tile in tiles]
+        chosen = list(tiles)
+        scanners = [self.scanners[tile] for tile in chosen] if self.scanners else ()
+        some = Draws(0, (), self._device, scanners)
+        some._each = [self._each[tile] for tile in chosen]
         return some
 
     def full(self, number: float) -> Tensor:
@@ -72,6 +78,11 @@ class Draws:
     def integers(self, low: int, high: int) -> Tensor:
         """Return whole numbers from ``low`` to ``high``, both included, int64."""
         drawn = [int(random.integers(low, high + 1)) for random in self._each]
+        return torch.tensor(drawn, dtype=torch.int64, device=self._device)
+
+    def below(self, counts: Sequence[int]) -> Tensor:
+        """Return a whole number from 0 to below each tile's count, int64."""
+        drawn = [int(random.integers(n)) for random, n in zip(self._each, counts, strict=True)]
         return torch.tensor(drawn, dtype=torch.int64, device=self._device)
 
     def noise(self, *shape: int) -> Tensor:

@@ -20,6 +20,7 @@ from slideconcord.errors import ParameterError
 from slideconcord.training.augment.appearance import changed
 from slideconcord.training.augment.fitting import Facts, TrainingTiles, require_split, unfitted
 from slideconcord.training.augment.geometry import Chance
+from slideconcord.training.augment.givers import Givers, Of, giving
 from slideconcord.training.augment.random import Draws
 from slideconcord.training.augment.stains import (
     StainMatrices,
@@ -44,18 +45,24 @@ class Spcn:
     p: Chance = 1.0
     most_tiles: Annotated[int, Field(ge=1)] = 500
     """At most so many training tiles are taken apart, for ``swap``."""
+    of: Of = "any"
+    """For ``swap``, whose colours: any training tile's, or one of another scanner's."""
+    scanners: tuple[str, ...] = ()
+    """For ``swap``, only colours of these scanners' tiles; of all when empty."""
 
     def fitted(self, tiles: TrainingTiles) -> Spcn | SwappedSpcn:
         if self.colours == "perturb":
             return self
-        taken = [vahadane(image) for image in tiles.images(self.most_tiles)]
-        found = torch.cat([stains.matrix[stains.found] for stains in taken])
-        if not len(found):
+        looked = giving("spcn", tiles, self.most_tiles, self.of, self.scanners)
+        taken = {tile: vahadane(tiles.image(tile)) for tile in looked}
+        found = {tile: stains.matrix for tile, stains in taken.items() if stains.found}
+        if not found:
             raise ParameterError(
                 "spcn: no training tile has two stains, there are no colours to swap: "
                 "take colours: perturb."
             )
-        return SwappedSpcn(self.p, found, tiles.fingerprint)
+        givers = Givers.of_tiles(self.of, tiles, list(found))
+        return SwappedSpcn(self.p, torch.cat(list(found.values())), givers, tiles.fingerprint)
 
     def facts(self) -> Facts:
         return []
@@ -71,11 +78,13 @@ class Spcn:
 
 @dataclass(frozen=True, eq=False)
 class SwappedSpcn:
-    """SPCN that takes the colours of training tiles, of whichever scanner."""
+    """SPCN that takes the colours of training tiles."""
 
     p: float
     matrices: Tensor = field(repr=False)
     """(training tile, 2, 3)."""
+    givers: Givers
+    """The training tiles of the colours."""
     fitted_on: str
     """Fingerprint of the training split."""
 
@@ -84,11 +93,12 @@ class SwappedSpcn:
         return self
 
     def facts(self) -> Facts:
-        return [{"name": "spcn", "tiles": len(self.matrices), "fitted_on": self.fitted_on}]
+        return [{"name": "spcn", "tiles": len(self.matrices), "fitted_on": self.fitted_on,
+                 **self.givers.facts()}]  # fmt: skip
 
     def seen(self, images: Tensor, draws: Draws) -> Tensor:
         chosen = draws.chosen(self.p)
-        picked = draws.at(chosen).integers(0, len(self.matrices) - 1)
+        picked = self.givers.picked(draws.at(chosen))
         taken = self.matrices.to(images.device)[picked]
         return changed(images, chosen, recoloured, vahadane(images[chosen]), taken)
 

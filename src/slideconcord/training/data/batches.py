@@ -39,6 +39,7 @@ class ReadBatch:
     places: tuple[int, ...]
     """Where each tile stands in the endless order; names its randomness."""
     names: tuple[str, ...]
+    scanners: tuple[str, ...]
 
     @property
     def truth(self) -> Tensor:
@@ -50,7 +51,8 @@ class ReadBatch:
         size = -(-len(self.places) // count)
         for start in range(0, len(self.places), size):
             cut = slice(start, start + size)
-            yield ReadBatch(self.images[cut], self.masks[cut], self.places[cut], self.names[cut])
+            yield ReadBatch(self.images[cut], self.masks[cut], self.places[cut], self.names[cut],
+                            self.scanners[cut])  # fmt: skip
 
 
 class Loader:
@@ -126,7 +128,8 @@ class Loader:
             pool.shutdown(cancel_futures=True)
 
     def _stacked(self, batch: Places, tiles: Sequence[tuple[Rgb, Mask]]) -> ReadBatch:
-        names = tuple(self._data.source.records[index].name for _, index in batch)
+        records = [self._data.source.records[index] for _, index in batch]
+        names = tuple(record.name for record in records)
         for name, (rgb, mask) in zip(names, tiles, strict=True):
             if rgb.shape[:-1] != mask.shape or max(mask.shape) != self._side:
                 raise TrainingError(
@@ -139,4 +142,5 @@ class Loader:
         stacked = torch.from_numpy(np.stack([rgb for rgb, _ in tiles]))
         images = stacked.movedim(-1, -3).flatten(1, -3)
         masks = torch.from_numpy(np.stack([mask for _, mask in tiles])).long()
-        return ReadBatch(images, masks, tuple(place for place, _ in batch), names)
+        places, scanners = tuple(place for place, _ in batch), tuple(r.scanner for r in records)
+        return ReadBatch(images, masks, places, names, scanners)
