@@ -19,6 +19,7 @@ from slideconcord.training.augment.chain import make_augment
 from slideconcord.training.augment.fitting import TrainingTiles
 from slideconcord.training.augment.normalise import fit_normaliser
 from slideconcord.training.augment.random import Draws
+from slideconcord.training.data.tile import Grid
 
 SIDE_PX, MPP, GAP_PX, TEXT_PX = 160, 1.0, 4, 22
 DRAWS = 3
@@ -31,6 +32,11 @@ ROWS: tuple[tuple[str, Any], ...] = (
     ("fda, beta 0.02", {"fda": {"beta": 0.02}}),
     ("spcn, perturb", {"spcn": {"sd": 0.1}}),
     ("spcn, swap", {"spcn": {"colours": "swap"}}),
+    ("clahe", {"clahe": {"p": 1}}),
+    ("pca, sd 0.5", {"pca": {"sd": 0.5, "p": 1}}),
+    ("emboss", {"emboss": {"p": 1}}),
+    ("motion_blur", {"motion_blur": {"p": 1}}),
+    ("glass_blur", {"glass_blur": {"p": 1}}),
     ("blur", {"blur": {"kernel_px": [5, 9], "p": 1}}),
     ("noise", {"noise": {"variance": [100, 400], "p": 1}}),
     ("affine", {"affine": {"degrees": 30}}),
@@ -44,7 +50,7 @@ def looks() -> Image.Image:
     seen = scans()
     tile = seen[0]
     images = torch.from_numpy(np.stack([tile] * DRAWS)).permute(0, 3, 1, 2).float()
-    tiles = TrainingTiles(lambda k: seen[k], len(seen), "", SIDE_PX)
+    tiles = TrainingTiles(lambda k: seen[k], len(seen), "", SIDE_PX, Grid(MPP, SIDE_PX))
     masks = torch.zeros(images[:, 0].shape, dtype=torch.long)
     blocks = [("the tile, and two other scanners", [seen[0], seen[1], seen[2]])]
     for title, part in ROWS:

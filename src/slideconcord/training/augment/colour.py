@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor
 from slideconcord.training.augment.hsv import HUES, to_hsv, to_rgb
 
 WHITE = 255.0
-Reals = NDArray[np.float64]
+Reals = NDArray[np.floating[Any]]
 # IEC 61966-2-1 (sRGB) to CIE XYZ, as shares of the white of D65, as OpenCV and scikit-image do it.
 _XYZ: Reals = np.array(((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169),
                         (0.019334, 0.119193, 0.950227)))  # fmt: skip

@@ -90,7 +90,8 @@ def densities(density: Tensor, matrix: Tensor, sparsity: float = _SPARSITY_DENSI
     # Least squares with both stains for the first; and what each stain alone explains.
     rows = torch.cat([(matrix[:, :1] - alike * matrix[:, 1:]) / room, matrix], 1)
     less = sparsity * torch.cat([(1 - alike) / room, torch.ones_like(rows[:, :2, :1])], 1)
-    first, own, other = torch.baddbmm(less, rows, density.flatten(2), beta=-1).split(1, 1)
+    found = torch.baddbmm(less, rows, density.flatten(2), beta=-1)
+    first, own, other = found.split(1, 1)  # type: ignore[no-untyped-call]
     # Each stain takes what the other leaves, at least 0: the second given the first, then the first
     # given the second. One that would come out below 0 is absent.
     second = torch.addcmul(other, alike, first.clamp_min_(0), value=-1).clamp_min_(0)
