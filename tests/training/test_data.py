@@ -22,6 +22,7 @@ from slideconcord.training.data.balance import (
 )
 from slideconcord.training.data.batches import Loader
 from slideconcord.training.data.labels import Labels
+from slideconcord.training.data.memory import TileMemory
 from slideconcord.training.data.prepare import keeps, measure, padded, prepare, tiles_of
 from slideconcord.training.data.split import check_split, split_tiles
 from slideconcord.training.data.tile import IGNORE, Grid, shares_of
@@ -517,6 +518,20 @@ def test_pictures_are_shrunk_to_the_pixel_size_that_the_recipe_wants(tmp_path):
         tiny(
             data__source={"folder": {"path": "x", "picture_mpp": 0.75}}, data__mpp=2.0
         ).source.open(recipe.data.grid, recipe.labels)
+
+
+def test_tiles_stay_in_memory_until_it_is_full():
+    made = []
+
+    def make(index):
+        made.append(index)
+        return np.full((4, 4, 3), index, np.uint8), np.full((4, 4), index, np.uint8)
+
+    memory = TileMemory(room_bytes=2 * 64)
+    for _ in range(2):
+        for index in range(3):
+            assert memory.get(index, make)[0][0, 0, 0] == index
+    assert made == [0, 1, 2, 2], "the third finds no room"
 
 
 # --- mixed
