@@ -14,10 +14,12 @@ import pytest
 from PIL import Image
 
 import slideconcord as sc
-from slideconcord.errors import OutputError, ParameterError, TrainingError
+from slideconcord.errors import MismatchError, OutputError, ParameterError, TrainingError
 from slideconcord.segmentation.context import Context
 from slideconcord.segmentation.model import Model
+from slideconcord.training.data.prepare import tiles_of
 from slideconcord.training.data.pseudo import PseudoLabelled, pseudo_mask
+from slideconcord.training.data.split import VAL
 from slideconcord.training.data.tile import IGNORE, Grid
 from slideconcord.training.options import TrainOptions
 from slideconcord.training.phases import LABELS, PHASES
@@ -241,6 +243,21 @@ def test_a_folder_with_another_model_is_refused_before_the_first_phase(tmp_path:
     (tmp_path / "model").mkdir()
     with pytest.raises(OutputError, match="holds another training"):
         next(train_steps(phased(BASE, MASTER), tmp_path, CPU))
+
+
+def test_whom_a_phase_learnt_from_no_later_phase_checks_on(tmp_path: Path):
+    def checked(seed: int) -> set[str]:
+        recipe = phased(BASE, MASTER, seed=seed)
+        source = recipe.open()
+        return {source.records[i].patient for i in tiles_of(recipe, source, VAL)}
+
+    other = next(seed for seed in range(4, 40) if checked(seed) != checked(3))
+    moved = {**BASE, "settings": {**BASE["settings"], "seed": other}, "epochs": 0.1}
+    with pytest.raises(
+        MismatchError, match=r"master would check on 1 patient\(s\) that an earlier"
+    ):
+        list(train_steps(phased(moved, MASTER), tmp_path / "run", CPU))
+    assert not (tmp_path / "run" / "model").exists()
 
 
 def test_every_scanner_labelled_leaves_nothing_to_check_on(tmp_path: Path):

@@ -14,7 +14,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slideconcord.errors import OutputError, TrainingError
+from slideconcord.errors import MismatchError, OutputError, TrainingError
 from slideconcord.segmentation.model import Model, load_model
 from slideconcord.training.data.prepare import Prepared, prepare, tiles_of
 from slideconcord.training.data.pseudo import PseudoLabelled
@@ -48,6 +48,11 @@ def phase_steps(
 
     Phases that are finished are gone through without work, so a run that was stopped goes on in
     the phase, and at the step, where it stood.
+
+    Raises
+    ------
+    MismatchError
+        When a phase would check on a patient that an earlier one learnt from.
     """
     if (out / MODEL).is_dir() and not ((out / PHASES).is_dir() or overwrite):
         raise OutputError(
@@ -57,6 +62,7 @@ def phase_steps(
         )
     model: Model | None = None
     before = out
+    learnt: set[str] = set()
     for number, phase in enumerate(recipe.phases, 1):
         own = out / PHASES / f"{number}-{phase.name}"
         place = _Place(out if number == len(recipe.phases) else own, own)
@@ -65,6 +71,7 @@ def phase_steps(
             network = replace(settings.network, weights=str(before))
             settings = replace(settings, network=network)
         prepared = yield from _prepared(settings, phase, model, place, options)
+        _refuse_leak(phase, prepared, learnt)
         settings = _for_epochs(settings, phase, prepared)
         told = f"{phase.name} ({number} of {len(recipe.phases)})"
         for step in learn_steps(
@@ -109,6 +116,17 @@ def _prepared(
             "model. Leave one that people annotated in data.scanners."
         )
     return replace(prepared, val=tuple(val))
+
+
+def _refuse_leak(phase: Phase, prepared: Prepared, learnt: set[str]) -> None:
+    """Refuse to check on a patient that an earlier phase learnt from; add whom this one does."""
+    records = prepared.source.records
+    if seen := {records[i].patient for i in prepared.val} & learnt:
+        raise MismatchError(
+            f"phases: {phase.name} would check on {len(seen)} patient(s) that an earlier phase "
+            "learnt from. Leave seed, data.val, data.fold and the tiles as they are in all phases."
+        )
+    learnt.update(records[i].patient for i in prepared.train)
 
 
 def _for_epochs(recipe: Recipe, phase: Phase, prepared: Prepared) -> Recipe:
