@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slideconcord.errors import ParameterError
+from slideconcord.errors import OutputError, ParameterError
 from slideconcord.training.data.prepare import tiles_of
 from slideconcord.training.experiments.cross_validation import SCORES, CrossValidation, held_out
 from slideconcord.training.experiments.reading import read_experiment
@@ -117,6 +117,15 @@ def test_it_runs_end_to_end_on_virtual_data_and_leaves_the_table(done):
     assert {path.name for path in out.iterdir()} == {
         "experiment.json", "runs", "runs.csv", "table.csv", "table.json", "table.md"
     }  # fmt: skip
+
+
+def test_results_measured_otherwise_are_not_taken_for_these(done):
+    """A table with four turns must not be made of results without."""
+    from dataclasses import replace
+
+    chosen, out, _ = done
+    with pytest.raises(OutputError, match="is a run of other settings or other data"):
+        next(experiment_steps(replace(chosen, tta="none"), out, CPU))
 
 
 def test_one_run_is_scored_on_its_fold_from_the_command_line(done, capsys, tmp_path):

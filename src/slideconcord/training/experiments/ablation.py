@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from slideconcord.training.data.prepare import tiles_of
-from slideconcord.training.experiments.runs import Row, Run
+from slideconcord.training.experiments.runs import Row, Run, unusual
 from slideconcord.training.experiments.variant_tables import (
     averaged,
     comparable,
@@ -76,6 +76,7 @@ class Ablation:
                 {"variant": name, "seed": seed},
                 variant(recipe, {**changes, "seed": seed}),
                 self._measure,
+                unusual(self, "split", "scanner"),
             )
             for seed in range(1, self.seeds + 1)
             for name, changes in self.variants.items()

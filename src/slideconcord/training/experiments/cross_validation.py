@@ -17,7 +17,7 @@ from pydantic import Field
 from slideconcord.errors import ParameterError
 from slideconcord.training.data.prepare import tiles_of
 from slideconcord.training.data.split import TEST
-from slideconcord.training.experiments.runs import Row, Run
+from slideconcord.training.experiments.runs import Row, Run, unusual
 from slideconcord.training.experiments.variant_tables import (
     averaged,
     comparable,
@@ -92,6 +92,7 @@ class CrossValidation:
                 {"variant": name, "seed": seed, "fold": fold},
                 variant(variant(recipe, changes), {"seed": seed, "data": {"fold": fold}}),
                 self._measure,
+                unusual(self, "tta"),
             )
             for seed, fold, (name, changes) in product(seeds, folds, self.variants.items())
         ]

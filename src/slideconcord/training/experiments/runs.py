@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,6 +46,14 @@ class Run:
     """What sets it apart: the first columns of its rows."""
     recipe: Recipe
     measure: Callable[[Model, TileSource, Recipe], list[Row]]
+    measured_by: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that change what is measured; a result of others is not taken for this one's."""
+
+
+def unusual(settings: Any, *names: str) -> Row:
+    """Return those of some settings of an experiment that are not their defaults."""
+    own = {each.name: each.default for each in fields(settings)}
+    return {name: getattr(settings, name) for name in names if getattr(settings, name) != own[name]}
 
 
 class Experiment(Protocol):
@@ -167,7 +175,8 @@ def _kept(folder: Path, key: str) -> list[Row] | None:
 
 def _key(run: Run, source: TileSource) -> str:
     facts = {"format": _FORMAT, "recipe": run.recipe.fingerprint, "data": source.fingerprint}
-    return fingerprint_json({**facts, "about": dict(run.about)})
+    measured = {"measured_by": dict(run.measured_by)} if run.measured_by else {}
+    return fingerprint_json({**facts, "about": dict(run.about), **measured})
 
 
 def _write(path: Path, value: Row) -> None:

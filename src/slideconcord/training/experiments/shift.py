@@ -19,7 +19,7 @@ from pydantic import Field
 from slideconcord.errors import ParameterError
 from slideconcord.training.data.prepare import tiles_of
 from slideconcord.training.data.tile import IGNORE
-from slideconcord.training.experiments.runs import Row, Run
+from slideconcord.training.experiments.runs import Row, Run, unusual
 from slideconcord.training.experiments.shift_plots import draw_shift
 from slideconcord.training.experiments.shift_tables import write_tables
 from slideconcord.training.experiments.variants import (
@@ -161,7 +161,8 @@ class ScannerShift:
                 rows.append({"test": k, **scores})
             return rows
 
-        return Run(name, about, variant(recipe, changes), measure)
+        by = unusual(self, "tile_share")
+        return Run(name, about, variant(recipe, changes), measure, by)
 
 
 def _plain(scanner: str) -> str:
