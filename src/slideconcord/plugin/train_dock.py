@@ -245,7 +245,8 @@ class TrainDock(Dock):
 
     def _run_group(self) -> QGroupBox:
         group = QGroupBox("Run")
-        form = QFormLayout(group)
+        column, form = QVBoxLayout(group), QFormLayout()
+        column.addLayout(form)
         for key, text in DEVICES.items():
             self.device.addItem(text, key)
         form.addRow("Compute on", narrow(self.device))
@@ -257,13 +258,10 @@ class TrainDock(Dock):
         self.stop.setToolTip("Stop after the step in hand; the run is kept as it stands")
         row.addWidget(self.start)
         row.addWidget(self.stop)
-        form.addRow(row)
-        form.addRow(self.progress)
-        form.addRow(self.state)
+        column.addLayout(row)
         self.curves.setFixedHeight(CURVES_PX)
-        form.addRow(self.curves)
         self.use.setToolTip("Choose it in the Segment dock")
-        form.addRow(self.use)
         self.command.setToolTip("The same on the command line")
-        form.addRow(self.command)
+        for widget in (self.progress, self.state, self.curves, self.use, self.command):
+            column.addWidget(widget)
         return group
