@@ -234,7 +234,7 @@ def arguments(given: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small: to see that it runs")
     parser.add_argument("--tile", type=int, default=224)
     parser.add_argument("--batch", type=int, default=64 if there else 16)
-    parser.add_argument("--steps", type=int, default=400 if there else 40)
+    parser.add_argument("--steps", type=int, default=400 if there else 30)
     parser.add_argument("--warm-up", type=int, default=20 if there else 4)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=THREADS)
