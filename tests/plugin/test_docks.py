@@ -18,6 +18,7 @@ from slideconcord.plugin.tags import find_layer
 from slideconcord.plugin.threshold_dock import ThresholdDock
 from slideconcord.segmentation.hysteresis import hysteresis
 from slideconcord.segmentation.mask import open_mask
+from slideconcord.segmentation.model_files import model_folder
 from slideconcord.segmentation.options import PredictOptions
 from slideconcord.segmentation.published import PAN_CANCER
 from slideconcord.segmentation.spec import write_spec
@@ -171,7 +172,7 @@ def test_tiles_are_turned_when_asked_for_and_the_map_says_so(viewer, slide_layer
     shown = [(dock.tta.itemData(i), dock.tta.itemText(i)) for i in range(dock.tta.count())]
     assert shown == [("none", "None"), ("rotations", "Rotations (4x)")]
     assert dock.tta.currentData() == PredictOptions().tta
-    dock.model.setCurrentIndex(dock.model.findData("stain-density"))
+    dock.session.workspace.model = str(model_folder("stain-density"))
     dock.folder.setText(str(tmp_path / "runs"))
     entry, found = actions.slide_entry(viewer), []
     for tta in ("none", "rotations"):
@@ -182,6 +183,7 @@ def test_tiles_are_turned_when_asked_for_and_the_map_says_so(viewer, slide_layer
     plain, turned = (each.provenance["parameters"].get("tta") for each in found)
     assert (plain, turned) == (None, "rotations")
     assert found[0].path.parent != found[1].path.parent, "one is never taken for the other"
+    assert "tiny · stain-density" in viewer.layers, "by its name, wherever its folder is"
 
 
 def test_a_run_goes_on_when_another_slide_becomes_active(

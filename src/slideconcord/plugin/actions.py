@@ -163,9 +163,9 @@ def run_segmentation(
                 probability: ProbabilityMap = end.value
                 break
             entry.run = clock.state(progress)
-            show_probability(viewer, entry, progress.probability, model)
+            show_probability(viewer, entry, progress.probability)
             yield progress
-    show_probability(viewer, entry, probability, model)
+    show_probability(viewer, entry, probability)
     take_map(entry, probability)
     entry.run = RunState("done", entry.run.total, entry.run.total, str(probability.path))
     return probability

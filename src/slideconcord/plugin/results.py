@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from slideconcord.segmentation.probability import ProbabilityMap
 
 
-def show_probability(
-    viewer: ViewerModel, entry: SlideEntry, probability: ProbabilityMap, model: str
-) -> Layer:
+def show_probability(viewer: ViewerModel, entry: SlideEntry, probability: ProbabilityMap) -> Layer:
     """Return the layer of a map, added when it is not there; one of another map makes way."""
     layer = find_layer(viewer.layers, entry.id, "probability")
     if layer is not None and layer.metadata["slideconcord"]["probability"] is probability:
@@ -38,6 +36,7 @@ def show_probability(
     for kind in ("probability", "mask"):
         if (old := find_layer(viewer.layers, entry.id, kind)) is not None:
             viewer.layers.remove(old)
+    model = probability.provenance["model"]["name"]
     data, keywords, _ = probability_layer(probability, entry, f"{entry.name} · {model}")
     with same_selection(viewer):
         return viewer.add_image(data, **keywords)

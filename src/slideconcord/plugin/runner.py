@@ -32,7 +32,6 @@ class Runner(QObject):
         self.entry: SlideEntry | None = None
         self._session = session
         self._job: Job | None = None
-        self._model = ""
         self._clock = Clock()
         self._focus: tuple[float, float] | None = None
         self._refresh = Throttle(self._draw, 1000 // setting("segmentation.refresh_hz"), self)
@@ -47,7 +46,7 @@ class Runner(QObject):
         """Begin, or go on where the same request stopped."""
         if self.is_running:
             return
-        self.entry, self._model, self._clock = entry, request.model, Clock()
+        self.entry, self._clock = entry, Clock()
         self._note_focus()
         slide = entry.slide
         self._job = Job(lambda: segment(slide, request, lambda: self._focus))
@@ -80,7 +79,7 @@ class Runner(QObject):
             return
         if not self._job.was_cancelled:
             self._tell(self._clock.state(progress))
-        show_probability(self._session.viewer, self.entry, progress.probability, self._model)
+        show_probability(self._session.viewer, self.entry, progress.probability)
         if self.entry.probability is not progress.probability:
             take_map(self.entry, progress.probability)
         self._refresh.ask()
@@ -104,7 +103,7 @@ class Runner(QObject):
         elif job.result is None:
             self._tell(RunState("cancelled", run.done, run.total, kept(run)))
         else:
-            show_probability(self._session.viewer, self.entry, job.result, self._model)
+            show_probability(self._session.viewer, self.entry, job.result)
             take_map(self.entry, job.result)
             self._tell(RunState("done", run.total, run.total, "Done."))
 
