@@ -71,7 +71,7 @@ class Spcn:
         if self.colours == "swap":
             raise unfitted("spcn")
         chosen = draws.chosen(self.p)
-        stains = vahadane(images[chosen])
+        stains = _stains(images, chosen)
         moved = stains.matrix + self.sd * draws.at(chosen).normal(2, 3)
         return changed(images, chosen, recoloured, stains, normalised(moved.clamp_min(0)))
 
@@ -100,7 +100,12 @@ class SwappedSpcn:
         chosen = draws.chosen(self.p)
         picked = self.givers.picked(draws.at(chosen))
         taken = self.matrices.to(images.device)[picked]
-        return changed(images, chosen, recoloured, vahadane(images[chosen]), taken)
+        return changed(images, chosen, recoloured, _stains(images, chosen), taken)
+
+
+def _stains(images: Tensor, chosen: list[int]) -> StainMatrices:
+    """Return those of the chosen tiles."""
+    return vahadane(images if len(chosen) == len(images) else images[chosen])
 
 
 def recoloured(images: Tensor, stains: StainMatrices, matrix: Tensor) -> Tensor:
