@@ -83,6 +83,10 @@ def test_a_recipe_without_folds_and_wrong_variants_are_refused():
         CrossValidation({}, RECIPE)
     with pytest.raises(ParameterError, match="the variant 'a/b' becomes a folder"):
         CrossValidation({"a/b": {}}, RECIPE)
+    with pytest.raises(
+        ParameterError, match=r"'plain' must be scored on the same.* data\.folds into"
+    ):
+        CrossValidation({"plain": {"data": {"folds": 2}}}, RECIPE)
 
 
 def test_the_bundled_one_holds_the_rows_of_the_papers_table_apart_from_the_encoder_alike():

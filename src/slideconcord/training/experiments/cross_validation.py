@@ -47,6 +47,8 @@ SCORES = {
 }
 """What is averaged over folds and seeds, and how the table calls it; all of the last class."""
 
+_SAME_TILES = {"seed", "data.source", "data.folds", "data.fold", "data.fold_by"}
+
 
 @dataclass(frozen=True)
 class CrossValidation:
@@ -65,6 +67,13 @@ class CrossValidation:
 
     def __post_init__(self) -> None:
         check_variants(self.variants)
+        for name, changes in self.variants.items():
+            asked = {*changes, *(f"data.{key}" for key in changes.get("data", ()))}
+            if clash := sorted(_SAME_TILES & asked):
+                raise ParameterError(
+                    f"the variant {name!r} must be scored on the same tiles as the others: "
+                    f"put {', '.join(clash)} into changes, which all of them share"
+                )
 
     def base(self, data: str | Path | None) -> Recipe:
         """Return the recipe.
