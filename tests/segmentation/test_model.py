@@ -352,6 +352,13 @@ def test_a_network_with_other_classes_than_named_is_refused():
         model(np.zeros((32, 32, 3), np.uint8))
 
 
+def test_a_network_that_answers_other_pixels_is_refused():
+    model, module = greedy_model(9)
+    module.forward = lambda images: images[:, :2].repeat(1, 1, 2, 2)  # type: ignore[method-assign]
+    with pytest.raises(ModelError, match=r"answers 32 x 32 px with 64 x 64: correct"):
+        model(np.zeros((32, 32, 3), np.uint8))
+
+
 def test_padding_is_even_on_both_sides_and_taken_off_again():
     spec = UNET.changed(pad_value=51, input_multiple=16, activation="none")
     from slideconcord.segmentation.torch_runner import TorchRunner

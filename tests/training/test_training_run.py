@@ -235,6 +235,13 @@ def test_a_loss_that_is_no_number_stops_and_names_its_batch(recipe, tmp_path, mo
     assert not (tmp_path / "run" / CHECKPOINT).exists()
 
 
+def test_a_network_that_answers_other_pixels_is_refused(tmp_path):
+    coarse = {"encoder_name": "timm-mobilenetv3_small_minimal_100", "encoder_depth": 4}
+    recipe = tiny(network={"architecture": "smp-fpn", "parameters": coarse})
+    with pytest.raises(TrainingError, match=r"answers 32 x 32 px with 64 x 64, and must .* such"):
+        train(recipe, tmp_path)
+
+
 def test_short_memory_makes_parts_and_no_memory_is_told(recipe, tmp_path, monkeypatch):
     sound = Learning._terms
     room = {"tiles": 2}

@@ -154,6 +154,12 @@ class TorchRunner:
                 f"network answers with the shape {tuple(output.shape)}.",
                 self.spec.name,
             )
+        if output.shape[2:] != images.shape[2:]:
+            raise ModelError(
+                f"Model {self.spec.name!r} answers {images.shape[2]} x {images.shape[3]} px with "
+                f"{output.shape[2]} x {output.shape[3]}: correct the parameters in its model.json.",
+                self.spec.name,
+            )
         return self._activated(output[:, :, crop[0], crop[1]].float())
 
     def _autocast(self) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from slideconcord.errors import TrainingError
 from slideconcord.training.data.tile import PADDING
 from slideconcord.training.losses import weighted_sum
 
@@ -58,7 +59,19 @@ class Learner:
         return self.network((images - self.mean) / self.std)
 
     def supervised(self, logits: Tensor, masks: Tensor) -> dict[str, Tensor]:
-        """Return the recipe's losses by name, and ``"loss"``, their weighted sum."""
+        """Return the recipe's losses by name, and ``"loss"``, their weighted sum.
+
+        Raises
+        ------
+        TrainingError
+            When the network answers with more or fewer pixels than it was shown.
+        """
+        if logits.shape[2:] != masks.shape[1:]:
+            (height, width), (y, x) = logits.shape[2:], masks.shape[1:]
+            raise TrainingError(
+                f"network.parameters: the network answers {y} x {x} px with {height} x {width}, "
+                "and must give as many: see its architecture's parameters, such as upsampling."
+            )
         known = masks.masked_fill(masks == PADDING, self.pad_class)
         return weighted_sum(dict(self.losses), logits, known)
 
