@@ -63,7 +63,10 @@ def test_it_measures_the_tiles_checked_on_and_writes_tables(trained, capsys, tmp
     [
         (("no-such-model",), "no-such-model"),
         (("MODEL", "--recipe", "pan-cancer-smal"), "Did you mean 'pan-cancer-small'"),
-        (("MODEL", "--recipe", "pan-cancer-small"), "the data background, other tissue, tumour"),
+        (
+            ("MODEL", "--recipe", "pan-cancer-small"),
+            "sees 4.0 µm per pixel, and the recipe reads tiles of 2.0",
+        ),
         (("MODEL", "--split", "test"), "No tile is in the split test"),
         (("MODEL",), "--data"),
     ],
@@ -75,6 +78,23 @@ def test_wrong_input_is_one_line_that_helps(trained, capsys, tmp_path, words, me
     status, _, err = run(capsys, "models", "sensitivity", *words, *known, "--out", tmp_path / "o")
     assert (status, err.count("\n")) == (2, 1)
     assert message in err
+
+
+@pytest.mark.parametrize("command", ["sensitivity", "score"])
+def test_tiles_of_another_pixel_size_are_refused(trained, capsys, tmp_path, command):
+    from slideconcord.training.recipe import read_recipe
+    from slideconcord.yaml_files import write_yaml
+
+    data, folder = trained
+    other = read_recipe(folder / "recipe.yaml", ["data.mpp=2.0"])
+    (tmp_path / "other.yaml").write_text(write_yaml(other.to_json()))
+    words = (folder / "model", "--recipe", tmp_path / "other.yaml", "--data", data)
+    status, _, err = run(capsys, "models", command, *words, "--out", tmp_path / "out")
+    assert (status, err) == (
+        2,
+        "slideconcord: The model tiny sees 4.0 µm per pixel, and the recipe reads tiles of 2.0: "
+        "set data.mpp: 4.0 in the recipe.\n",
+    )
 
 
 def test_it_puts_its_result_into_the_card_once(trained, capsys, tmp_path):

@@ -19,6 +19,7 @@ from slideconcord.plugin.segment_dock import SegmentDock
 from slideconcord.plugin.train_data import PLACE, SLIDES
 from slideconcord.plugin.train_dock import TrainDock
 from slideconcord.plugin.training import (
+    ELSEWHERE,
     AnnotatedSlide,
     TrainRequest,
     flat_settings,
@@ -147,6 +148,17 @@ def test_what_is_wrong_is_told(dock, qtbot):
     assert "train.steps: 'none'" in dock.state.text()
     assert dock.curves.missing.startswith("The curves appear here"), "nothing is said to begin"
     assert dock.start.isEnabled()
+
+
+def test_a_folder_of_another_training_is_refused_with_what_the_dock_can_do(dock, qtbot):
+    (dock.out() / "model").mkdir(parents=True)
+    dock.start.click()
+    wait_for_end(dock, qtbot)
+    said = dock.state.text()
+    assert said.startswith(f"{dock.out()} holds another training: other settings or other data. ")
+    assert said.endswith(f" {ELSEWHERE}")
+    assert "Save to" in ELSEWHERE
+    assert "overwrite" not in said
 
 
 def test_open_slides_are_listed_with_the_annotations_beside_them(

@@ -18,6 +18,8 @@ from slideconcord.segmentation.spec import make_spec
 from slideconcord.training.data.folders import FolderData
 from slideconcord.training.data.rescan import rescan_tile
 from slideconcord.training.data.tile import Grid
+from slideconcord.training.experiments.shift import scores_on
+from slideconcord.training.scoring import score
 from slideconcord.training.sensitivity import AS_IT_IS, REFERENCE, measure_sensitivity
 from training.training_data import FOLDER_CLASSES, folder_recipe, write_folder
 
@@ -171,15 +173,40 @@ def test_a_context_is_blurred_by_as_many_um_and_its_noise_is_the_mean_of_many_pi
     assert abs(np.corrcoef(seen[0, ..., 0].ravel(), seen[1, ..., 0].ravel())[0, 1]) < 0.1
 
 
-def test_a_model_without_context_is_shown_the_tile_alone(levels, tmp_path):
-    folder = write_folder(tmp_path / "data")
-    alone = FolderData(path=str(folder), centre=True).open(
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Return the same tiles as `levels`, without contexts."""
+    folder = write_folder(tmp_path_factory.mktemp("alone") / "data")
+    return FolderData(path=str(folder), centre=True).open(
         Grid(4.0, 32), folder_recipe(folder).labels
     )
-    both = [measure_sensitivity(DARK, tiles, range(4)).overlaps for tiles in (levels, alone)]
-    np.testing.assert_array_equal(*both)
 
 
-def test_a_model_with_context_refuses_tiles_alone(source):
+MEASURES = {
+    "sensitivity": lambda model, tiles, which: measure_sensitivity(model, tiles, which).summary(),
+    "score": lambda model, tiles, which: score(model, tiles, which).summary(),
+    "rotations": lambda model, tiles, which: score(model, tiles, which, "rotations").summary(),
+    "shift": lambda model, tiles, which: scores_on(model, tiles, which, 0.05),
+}
+"""All that measure a model on tiles; cross-validation does by `score`."""
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=list(MEASURES))
+def test_a_model_without_context_is_shown_the_tile_alone(levels, alone, measure):
+    shown = []
+
+    def scores(rgb: np.ndarray) -> np.ndarray:
+        shown.append(rgb.shape)
+        return DARK(rgb)
+
+    told = [
+        measure(Model.from_function(SPEC, scores), tiles, range(4)) for tiles in (levels, alone)
+    ]
+    np.testing.assert_equal(*told)
+    assert set(shown) == {(32, 32, 3)}
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=list(MEASURES))
+def test_a_model_with_context_refuses_tiles_alone(source, measure):
     with pytest.raises(MismatchError, match=r"sees each tile with .* show tiles alone: give them"):
-        measure_sensitivity(around_model(), source, [0])
+        measure(around_model(), source, [0])

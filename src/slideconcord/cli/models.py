@@ -185,12 +185,12 @@ def _asked(
         When nothing says what the data are.
     MismatchError
         When the model's own recipe is to tell, but the data are not those that it learnt from, or
-        the model sees a context of another width.
+        the tiles have pixels of another size, or a context of another width, than the model sees.
     """
     from slideconcord.segmentation.model_files import model_folder
     from slideconcord.segmentation.spec import read_spec
     from slideconcord.training.data.prepare import tiles_of
-    from slideconcord.training.data.tile import refuse_other_context
+    from slideconcord.training.data.tile import refuse_other_tiles
     from slideconcord.training.folder import MODEL, RECIPE, refuse_other_data
     from slideconcord.training.recipe import read_recipe
 
@@ -203,8 +203,7 @@ def _asked(
             "their classes are (--recipe)."
         )
     chosen = read_recipe(recipe or beside, data=data)
-    spec = read_spec(folder)
-    refuse_other_context(spec.name, spec.context, chosen.data.context)
+    refuse_other_tiles(read_spec(folder), chosen.data.grid)
     source = chosen.open()
     if recipe is None:
         refuse_other_data(folder.parent, source.fingerprint)

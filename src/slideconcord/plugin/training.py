@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slideconcord.errors import ParameterError, SlideconcordError
+from slideconcord.errors import OutputError, ParameterError, SlideconcordError
 from slideconcord.yaml_files import write_yaml
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 ANNOTATION_ENDINGS = (".geojson", ".json", ".xml")
 """Of a file beside a slide, and of its name, that is taken for the slide's annotations."""
+ELSEWHERE = (
+    'Choose another folder under "Save to", or set recipe, data and settings as they were to go on.'
+)
+"""What to do in the dock, which replaces no training."""
 _NOT_OFFERED = ("name", "classes", "model", "data.source")
 """What is no number to play with: it is changed in a copy of the recipe."""
 
@@ -125,13 +129,17 @@ def train_pieces(request: TrainRequest) -> Generator[str | TrainStep, None, Path
     """
     yield "Loading what trains…"
     recipe = _read(request.recipe, request.changes, request.data)
-    from slideconcord.training.folder import MODEL
+    from slideconcord.training.folder import MODEL, OtherTrainingError
     from slideconcord.training.options import TrainOptions
     from slideconcord.training.run import train_steps
 
     yield "Reading the data…"
-    with closing(train_steps(recipe, request.out, TrainOptions(device=request.device))) as steps:
-        yield from steps
+    try:
+        steps = train_steps(recipe, request.out, TrainOptions(device=request.device))
+        with closing(steps):
+            yield from steps
+    except OtherTrainingError as error:
+        raise OutputError(f"{error.found} {ELSEWHERE}", error.path) from error
     return request.out / MODEL
 
 

@@ -32,6 +32,15 @@ TENSORBOARD = "tensorboard"
 _OURS = (RUN, RECIPE, CHECKPOINT, BEST, TRAIN_LOG, CHECK_LOG, CURVES)
 
 
+class OtherTrainingError(OutputError):
+    """A folder that holds a training of other settings or data; ``found`` says so alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.found = f"{path} holds another training: other settings or other data."
+        remedy = "Choose another place, or pass overwrite=True (--overwrite) to replace it."
+        super().__init__(f"{self.found} {remedy}", path)
+
+
 class RunFolder:
     """An output folder taken by one process, as a context manager.
 
@@ -99,11 +108,7 @@ class RunFolder:
             return
         # Where no check was ever reached there is nothing to lose.
         if not overwrite and any((self.path / name).exists() for name in (CHECKPOINT, BEST, MODEL)):
-            raise OutputError(
-                f"{self.path} holds another training: other settings or other data. "
-                "Choose another place, or pass overwrite=True (--overwrite) to replace it.",
-                self.path,
-            )
+            raise OtherTrainingError(self.path)
         for name in _OURS:
             (self.path / name).unlink(missing_ok=True)
         for name in (MODEL, TENSORBOARD):

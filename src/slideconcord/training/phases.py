@@ -14,12 +14,12 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slideconcord.errors import MismatchError, OutputError, TrainingError
+from slideconcord.errors import MismatchError, TrainingError
 from slideconcord.segmentation.model import Model, load_model
 from slideconcord.training.data.prepare import Prepared, prepare, tiles_of
 from slideconcord.training.data.pseudo import PseudoLabelled
 from slideconcord.training.data.split import TRAIN
-from slideconcord.training.folder import MODEL
+from slideconcord.training.folder import MODEL, OtherTrainingError
 from slideconcord.training.run import TrainStep, learn_steps
 
 if TYPE_CHECKING:
@@ -55,11 +55,7 @@ def phase_steps(
         When a phase would check on a patient that an earlier one learnt from.
     """
     if (out / MODEL).is_dir() and not ((out / PHASES).is_dir() or overwrite):
-        raise OutputError(
-            f"{out} holds another training. Choose another place, or pass overwrite=True "
-            "(--overwrite) to replace it.",
-            out,
-        )
+        raise OtherTrainingError(out)
     model: Model | None = None
     before = out
     learnt: set[str] = set()

@@ -13,6 +13,7 @@ from slideconcord.segmentation.context import Context
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.model import Model
+    from slideconcord.segmentation.spec import ModelSpec
 
 Rgb = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
@@ -105,16 +106,23 @@ def shown_to(model: Model, rgb: Rgb) -> Rgb:
     return rgb
 
 
-def refuse_other_context(model: str, sees: Context | None, shown: Context | None) -> None:
-    """Refuse data whose context is wider or narrower than the one that a model sees.
+def refuse_other_tiles(spec: ModelSpec, grid: Grid) -> None:
+    """Refuse tiles that show other than what a model learnt to see.
 
     Raises
     ------
     MismatchError
-        When both have one, and they differ.
+        When their pixels are of another size, or model and tiles both have a context, and these
+        differ.
     """
+    if spec.mpp != grid.mpp:
+        raise MismatchError(
+            f"The model {spec.name} sees {spec.mpp} µm per pixel, and the recipe reads tiles of "
+            f"{grid.mpp}: set data.mpp: {spec.mpp} in the recipe."
+        )
+    sees, shown = spec.context, grid.context
     if sees is not None and shown is not None and sees != shown:
         raise MismatchError(
-            f"The model {model} sees a context of downsample {sees.downsample}, and the recipe "
+            f"The model {spec.name} sees a context of downsample {sees.downsample}, and the recipe "
             f"reads one of {shown.downsample}: give the data.context that it was trained with."
         )
