@@ -16,13 +16,14 @@ from slideconcord.comparison.case_files import write_case
 from slideconcord.comparison.case_registration import RegisteredCase
 from slideconcord.comparison.registration import Registration, Scan
 from slideconcord.comparison.registration.planes import affine_of, matrix_of, scaling, shifting
-from slideconcord.errors import ParameterError, RegistrationError
+from slideconcord.errors import MismatchError, ParameterError, RegistrationError
 from slideconcord.geometry import Mpp
 from slideconcord.samples import FIVE_SCANNERS, VirtualTissue, scan
 from slideconcord.slides import open_slide
 from slideconcord.training.augment.random import Draws
 from slideconcord.training.data import pairs as pairs_module
 from slideconcord.training.data.pairs import CasePairs, read_pairs, registered
+from slideconcord.training.data.prepare import prepare, tiles_of
 from slideconcord.training.data.tile import Grid
 from slideconcord.training.simcons import SimCons
 from training.stained_tiles import tile_set
@@ -142,6 +143,36 @@ def test_the_recipe_names_the_case_whose_place_is_told_to_nobody(case, tmp_path,
     assert recipe.objective["simcons"]["pairs"]["path"] == where["path"], "the recipe keeps it"
     made = recipe.objective_settings.fitted(replace(tile_set(side=24), grid=Grid(2.0, 64)))
     assert made._pairs.tiles.shape == (2, 5, 64, 64, 3)
+
+
+class Cut:
+    """Tiles, those of one patient cut from a scan."""
+
+    def __init__(self, source, patient, scan):
+        self._source = source
+        self.classes, self.fingerprint, self.read = source.classes, source.fingerprint, source.read
+        self.records = tuple(
+            replace(r, scan=scan) if r.patient == patient else r for r in source.records
+        )
+
+
+@pytest.mark.parametrize(
+    "split", [{}, {"data__test": 0.34}, {"data__folds": 3}, {"data__scanners": ["virtual-A"]}]
+)
+def test_a_scan_that_is_checked_or_tested_on_makes_no_pairs(case, tmp_path, monkeypatch, split):
+    monkeypatch.setattr(pairs_module, "registered", lambda _: case)
+    write_case(case.case, tmp_path / "case.yaml")
+    where = {"path": str(tmp_path / "case.yaml"), "regions": 2}
+    recipe = tiny(objective={"simcons": {"pairs": where}}, data__mpp=2.0, **split)
+    source = recipe.open()
+    with case.case.scans[3].open() as slide:
+        scan = slide.fingerprint
+    learnt = {source.records[i].patient for i in tiles_of(recipe, source, "train")}
+    for patient in {record.patient for record in source.records} - learnt:
+        with pytest.raises(MismatchError, match=f"the scan of {SCANNERS[3].name} in case five is"):
+            prepare(recipe, source=Cut(source, patient, scan))
+    prepared = prepare(recipe, source=Cut(source, min(learnt), scan))
+    assert prepared.objective.data_fingerprint
 
 
 def test_a_scan_that_lies_nowhere_is_named(case, monkeypatch):

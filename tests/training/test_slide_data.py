@@ -64,6 +64,11 @@ def test_tiles_lie_as_the_tiling_rule_says(source, folder):
     assert len({r.scanner for r in source.records}) == 2
     assert {(r.patient, r.slide, r.group) for r in source.records} == {("p1", "s1", "colon")}
     assert len({r.name for r in source.records}) == len(source.records)
+    for path in folder.glob("*.ome.tiff"):
+        with sc.open_slide(path) as slide:
+            assert {r.scan for r in source.records if r.name.startswith(path.name)} == {
+                slide.fingerprint
+            }
 
 
 def test_pixels_are_those_of_the_slide_and_masks_those_of_the_annotations(source, folder):

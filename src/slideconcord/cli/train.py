@@ -31,7 +31,12 @@ def train(
     data: DataPlace = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting: train.steps=100."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Replace a setting: train.steps=100. A key goes into a list by a part's name, or "
+            "by its number, the first being 1.",
+        ),
     ] = None,
     overwrite: Overwrite = False,
     json: Json = False,

@@ -64,7 +64,7 @@ class DataSettings:
     fold_by: FoldBy = "patient"
     """Or deal the scanners instead: who is tested on was seen by no scanner that is learnt from."""
     fold: Annotated[int, Field(ge=0)] = 0
-    """Which of the folds is held out: neither learnt from nor checked on."""
+    """Which of the folds, counted from 0, is held out: neither learnt from nor checked on."""
     ignore: tuple[str, ...] = ()
     """Labels that are not learnt from."""
     tile_labels: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -283,8 +283,8 @@ class Recipe:
             raise unknown("network.start:", self.network.start, INITIALISATIONS)
         if self.data.folds is not None and self.data.fold >= self.data.folds:
             raise ParameterError(
-                f"data.fold {self.data.fold} is none of 0 to {self.data.folds - 1}, "
-                f"as there are {self.data.folds} folds."
+                f"data.fold {self.data.fold} is none of 0 to {self.data.folds - 1}: there are "
+                f"{self.data.folds} folds, counted from 0."
             )
         if not self.loss:
             raise ParameterError(f"loss names none: choose of {', '.join(LOSSES)}.")

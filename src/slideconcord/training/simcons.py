@@ -81,7 +81,9 @@ class SimCons:
     def fitted(self, tiles: TrainingTiles) -> SimCons:
         """Return the objective whose appearances know the training tiles, with pairs opened."""
         made = replace(self)
-        pairs = None if self.pairs is None else self._source(self.pairs).open(tiles.grid)
+        pairs = None
+        if self.pairs is not None:
+            pairs = self._source(self.pairs).open(tiles.grid, tiles.held_out)
         made._keep(self._chain.fitted(tiles), pairs)
         return made
 

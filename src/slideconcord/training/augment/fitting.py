@@ -37,6 +37,8 @@ class TrainingTiles:
     """How they were cut."""
     scanners: tuple[str, ...] = ()
     """The scanner of each of them."""
+    held_out: frozenset[str] = frozenset()
+    """`TileRecord.scan` of the tiles that are checked or tested on, where known."""
 
     def evenly(self, most: int, scanners: Collection[str] = ()) -> list[int]:
         """Return at most so many tiles, evenly chosen among all, or among those of some scanners.

@@ -26,7 +26,7 @@ from slideconcord.comparison.appearance.sampler import (
 from slideconcord.comparison.case import Case
 from slideconcord.comparison.case_files import read_case
 from slideconcord.comparison.case_registration import RegisteredCase, register_case
-from slideconcord.errors import ParameterError, RegistrationError
+from slideconcord.errors import MismatchError, ParameterError, RegistrationError
 from slideconcord.provenance import fingerprint_json
 from slideconcord.segmentation.tissue import find_tissue
 from slideconcord.training.augment.random import Draws
@@ -37,7 +37,9 @@ from slideconcord.training.data.tile import Grid
 class CasePairs:
     """The scans of one glass slide as a source of pairs.
 
-    The slide must be none of those that are checked or tested on.
+    The slide must be none of those that are checked or tested on. A scan that is among them is
+    refused, where the data tell their scans (slides do, pictures and virtual tissue do not);
+    another scan of the same glass slide cannot be told.
     """
 
     path: str = ""
@@ -49,11 +51,20 @@ class CasePairs:
     seed: int = 0
     """Names which squares are taken."""
 
-    def open(self, grid: Grid) -> Pairs:
+    def open(self, grid: Grid, held_out: frozenset[str] = frozenset()) -> Pairs:
         """Register the scans, or take what is saved beside the case, and read the tiles.
+
+        Parameters
+        ----------
+        grid
+            How the tiles that are learnt from are cut.
+        held_out
+            `Slide.fingerprint` of scans that are checked or tested on.
 
         Raises
         ------
+        MismatchError
+            When a scan of the case is held out.
         ParameterError
             When there is no case, or no square of tissue on all scans.
         RegistrationError
@@ -64,6 +75,8 @@ class CasePairs:
         if not self.path:
             raise ParameterError("pairs: give the case whose scans are paired (path: case.yaml).")
         case = read_case(self.path)
+        if held_out:
+            _refuse_held_out(case, held_out)
         return read_pairs(registered(case), self._sampling(grid))
 
     def _sampling(self, grid: Grid) -> Sampling:
@@ -96,6 +109,17 @@ class Pairs:
 
     def _batch(self, regions: Sequence[int], scanners: Sequence[int]) -> Tensor:
         return torch.from_numpy(self.tiles[regions, scanners]).permute(0, 3, 1, 2).float()
+
+
+def _refuse_held_out(case: Case, held_out: frozenset[str]) -> None:
+    with case.open() as slides:
+        for scanner, slide in slides.items():
+            if slide.fingerprint in held_out:
+                raise MismatchError(
+                    f"pairs: the scan of {scanner} in case {case.name} is checked or tested on, "
+                    "and would be learnt from: give the case of another slide, or list the slide "
+                    "among those that are learnt from (column split)."
+                )
 
 
 def registered(case: Case) -> RegisteredCase:

@@ -128,7 +128,14 @@ def _training_tiles(recipe: Recipe, source: TileSource, train: Sequence[int]) ->
         recipe.augmentation.side_px(recipe.data.tile_px),
         recipe.data.grid,
         tuple(source.records[index].scanner for index in train),
+        _held_out_scans(recipe, source.records),
     )
+
+
+def _held_out_scans(recipe: Recipe, records: Sequence[TileRecord]) -> frozenset[str]:
+    """Return the scans, of whichever scanner, whose patients are checked or tested on."""
+    parts = _split(recipe, records)
+    return frozenset(records[i].scan for i in (*parts[VAL], *parts[TEST])) - {""}
 
 
 def _tile(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -157,20 +164,25 @@ def tiles_of(recipe: Recipe, source: TileSource, split: str, scanner: str = "") 
     ParameterError
         When no tile is of such a scanner.
     """
-    data, records = recipe.data, source.records
-    seed = _seed(recipe.seed, _DATA_SEED)
-    parts = split_tiles(records, data.val, seed, data.test, data.folds, data.fold, data.fold_by)
-    wanted = (scanner,) if scanner else data.scanners
+    records = source.records
+    tiles = _split(recipe, records)[split]
+    wanted = (scanner,) if scanner else recipe.data.scanners
     known = sorted({record.scanner for record in records})
     for name in wanted:
         if name not in known:
             raise unknown("data.scanners:", name, known)
-    tiles = dict(zip((TRAIN, VAL, TEST), parts, strict=True))[split]
     found = [i for i in tiles if not wanted or records[i].scanner in wanted]
     if not found:
         of = f" of {', '.join(wanted)}" if wanted else ""
         raise TrainingError(f"No tile{of} is in the split {split}: give more patients.")
     return found
+
+
+def _split(recipe: Recipe, records: Sequence[TileRecord]) -> dict[str, list[int]]:
+    """Return the tiles of "train", "val" and "test", of all scanners."""
+    data, seed = recipe.data, _seed(recipe.seed, _DATA_SEED)
+    parts = split_tiles(records, data.val, seed, data.test, data.folds, data.fold, data.fold_by)
+    return dict(zip((TRAIN, VAL, TEST), parts, strict=True))
 
 
 def keeps(record: TileRecord, most_background: float) -> bool:

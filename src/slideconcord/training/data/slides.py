@@ -75,7 +75,10 @@ class _Scan:
     drawn: Rasteriser
     """Annotations in the order in which they cover one another; values are class number + 1."""
     tissue: Tissue | None
+    slide: str
+    """Fingerprint of the slide."""
     fingerprint: str
+    """Of slide and annotations."""
     annotated: bool
 
 
@@ -196,7 +199,9 @@ class SlideTiles:
             )
             scanner = row["scanner"] or slide.scanner or "unknown"
             tissue = self._tissue(slide)
-            return _Scan(path, given, mpp, grid, frame, drawn, tissue, made, bool(where)), scanner
+            return _Scan(
+                path, given, mpp, grid, frame, drawn, tissue, slide.fingerprint, made, bool(where)
+            ), scanner
 
     def _tissue(self, slide: Slide) -> Tissue | None:
         """Return the tissue, unless the classes do not tell it from white glass."""
@@ -239,6 +244,7 @@ class SlideTiles:
                 row["group"],
                 row["split"],
                 shares,
+                scan.slide,
             )
 
 

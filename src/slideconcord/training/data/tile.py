@@ -54,6 +54,8 @@ class TileRecord:
     """"train", "val" or "test" where the data say so; empty where they leave it open."""
     shares: tuple[float, ...] = ()
     """The share of each class among the tile's pixels that count."""
+    scan: str = ""
+    """`Slide.fingerprint` of the scan that it was cut from; empty where it is not known."""
 
 
 class TileSource(Protocol):
