@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass, replace
 
 import pytest
 
 from slideconcord.errors import ParameterError, SlideconcordError
-from slideconcord.training.recipe import list_recipes, make_recipe, read_recipe
+from slideconcord.training import recipe as recipes
+from slideconcord.training.recipe import (
+    DataSettings,
+    ModelSettings,
+    NetworkSettings,
+    Phase,
+    Recipe,
+    TrainSettings,
+    list_recipes,
+    make_recipe,
+    read_recipe,
+)
 from slideconcord.yaml_files import write_yaml
 from training.training_data import TINY, tiny
 
@@ -220,3 +232,84 @@ def test_data_that_lie_nowhere_are_given_no_place():
 def test_a_recipe_written_down_is_the_same_recipe():
     recipe = tiny()
     assert make_recipe(recipe.to_json()).fingerprint == recipe.fingerprint
+
+
+@dataclass(frozen=True)
+class LaterData(DataSettings):
+    added: int = 0
+
+
+def test_a_setting_that_an_update_adds_is_another_recipe_only_where_it_is_set(monkeypatch):
+    recipe = tiny()
+    monkeypatch.setitem(recipes._SECTIONS, "data", LaterData)
+    unset, set_ = (replace(recipe, data=LaterData(**vars(recipe.data), added=n)) for n in (0, 1))
+    assert unset.fingerprint == recipe.fingerprint != set_.fingerprint
+
+
+def test_settings_that_are_given_as_they_are_anyway_change_nothing():
+    given = tiny(data__fold=0, data__balance="none", objective="supervised", train__keep="best")
+    assert given.fingerprint == tiny().fingerprint
+    for other in ({"data__folds": 3}, {"objective": {"simcons": {"style": ["hsv"]}}}, {"seed": 4},
+                  {"train__keep": "last"}, {"phases": [{"name": "a"}]}):  # fmt: skip
+        assert tiny(**other).fingerprint != given.fingerprint
+    phases = [[{"name": "a", **more}] for more in ({}, {"epochs": None}, {"epochs": 2.0})]
+    one, same, other = (tiny(phases=each).fingerprint for each in phases)
+    assert one == same != other
+
+
+DEFAULTS = {
+    Recipe: {
+        "seed": 0,
+        "standardise": "measure",
+        "augment": (),
+        "objective": "supervised",
+        "phases": (),
+    },
+    DataSettings: {
+        "overlap_px": 0,
+        "val": 0.2,
+        "test": 0.0,
+        "scanners": (),
+        "folds": None,
+        "fold_by": "patient",
+        "fold": 0,
+        "ignore": (),
+        "tile_labels": None,
+        "most_background": 1.0,
+        "balance": "none",
+        "context": None,
+    },
+    NetworkSettings: {"parameters": {}, "start": "as-built", "weights": ""},
+    TrainSettings: {
+        "log_every": 10,
+        "check_tiles": None,
+        "keep": "best",
+        "average": 0.0,
+        "patience": None,
+    },
+    ModelSettings: {
+        "version": "1",
+        "description": "",
+        "credit": "",
+        "tile_px": None,
+        "overlap_px": None,
+        "half": False,
+        "input_multiple": 32,
+        "pad_value": 255,
+        "low": 1 / 3,
+        "high": 0.9,
+    },
+    Phase: {
+        "settings": {},
+        "epochs": None,
+        "pseudo_scanners": (),
+        "threshold": 0.9,
+        "continues": False,
+    },
+}
+
+
+@pytest.mark.parametrize("kind", DEFAULTS, ids=lambda kind: kind.__name__)
+def test_defaults_do_not_change_without_a_new_format(kind):
+    """They are in no fingerprint: change one here only together with `training.run.FORMAT`."""
+    assert recipes._without_defaults(kind, DEFAULTS[kind]) == {}

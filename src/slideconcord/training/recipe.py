@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -136,6 +136,12 @@ class ModelSettings:
     pad_value: int = 255
     low: Share = 1 / 3
     high: Share = 0.9
+
+
+_SECTIONS: dict[str, type] = {
+    "data": DataSettings, "network": NetworkSettings, "train": TrainSettings,
+    "model": ModelSettings,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -272,8 +278,16 @@ class Recipe:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the settings; where the data lie does not enter."""
-        return fingerprint_json(self.to_json())
+        """SHA-256 of the settings that are not at their defaults; no place enters.
+
+        So a setting that an update adds makes no other recipe until it is set.
+        """
+        values = self.to_json()
+        told = _without_defaults(Recipe, values)
+        for name, kind in _SECTIONS.items():
+            told[name] = _without_defaults(kind, values[name])
+        told["phases"] = [_without_defaults(Phase, phase) for phase in values["phases"]]
+        return fingerprint_json(told)
 
     def check(self) -> None:
         """Make every part once, so that all that is wrong is known before any data are read."""
@@ -402,9 +416,7 @@ def make_recipe(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
         When a key or value is wrong; the text names it, and the nearest right key.
     """
     made = dict(values)
-    sections = {"data": DataSettings, "network": NetworkSettings, "train": TrainSettings,
-                "model": ModelSettings}  # fmt: skip
-    for name, kind in sections.items():
+    for name, kind in _SECTIONS.items():
         if name in made:
             made[name] = read_settings(kind, made[name], name)
     made["phases"] = tuple(
@@ -414,6 +426,14 @@ def make_recipe(values: Mapping[str, Any], where: str = "recipe") -> Recipe:
     recipe = read_settings(Recipe, made, where)
     recipe.check()
     return recipe
+
+
+def _without_defaults(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    defaults = {
+        each.name: each.default if each.default_factory is MISSING else each.default_factory()
+        for each in fields(kind)
+    }
+    return {name: value for name, value in values.items() if value != defaults[name]}
 
 
 def _forget_places(part: Any) -> None:

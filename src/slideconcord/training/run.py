@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     from slideconcord.training.data.tile import TileSource
     from slideconcord.training.recipe import Recipe
 
-_FORMAT = 2
-"""Part of a run's key: raise it when the same recipe would give another model."""
+FORMAT = 3
+"""Part of a run's key: raise it when the same recipe would give another model, as when the default
+of one of its settings changes."""
 _MOST_NAMED = 4
 
 
@@ -279,7 +280,7 @@ class _Run:
 
 def _key(recipe: Recipe, prepared: Prepared) -> str:
     """Name what makes a run: another key is another run."""
-    facts = {"format": _FORMAT, "recipe": recipe.fingerprint, "data": prepared.source.fingerprint,
+    facts = {"format": FORMAT, "recipe": recipe.fingerprint, "data": prepared.source.fingerprint,
              **recipe.starting_point()}  # fmt: skip
     objective = prepared.objective
     if isinstance(objective, HasOwnData) and objective.data_fingerprint:

@@ -22,7 +22,7 @@ from slideconcord.errors import OutputError
 from slideconcord.provenance import fingerprint_json, record
 from slideconcord.segmentation.model import load_model
 from slideconcord.training.folder import MODEL, make_folder
-from slideconcord.training.run import train_steps
+from slideconcord.training.run import FORMAT, train_steps
 
 if TYPE_CHECKING:
     from slideconcord.segmentation.model import Model
@@ -174,7 +174,8 @@ def _kept(folder: Path, key: str) -> list[Row] | None:
 
 
 def _key(run: Run, source: TileSource) -> str:
-    facts = {"format": _FORMAT, "recipe": run.recipe.fingerprint, "data": source.fingerprint}
+    facts = {"format": [_FORMAT, FORMAT], "recipe": run.recipe.fingerprint,
+             "data": source.fingerprint}  # fmt: skip
     measured = {"measured_by": dict(run.measured_by)} if run.measured_by else {}
     return fingerprint_json({**facts, "about": dict(run.about), **measured})
 
