@@ -29,7 +29,8 @@ SIDE = 64
 
 
 def draws(tiles: int, seed: int = 0, first: int = 0) -> Draws:
-    return Draws(seed, range(first, first + tiles))
+    places = range(first, first + tiles)
+    return Draws(seed, places, scanners=["AB"[place % 2] for place in places])
 
 
 def ramp(tiles: int = 1, side: int = SIDE):
@@ -220,7 +221,7 @@ def part_named(name: str):
     needed = {
         "crop": {"size_px": 32},
         "one_of": {"parts": ["hsv", "randstainna"]},
-        "style_transfer": {"steps": 2, "p": 1.0},
+        "style_transfer": {"steps": 2, "p": 0.5},
     }
     return {name: needed.get(name, {})}
 
