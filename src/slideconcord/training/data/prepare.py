@@ -174,7 +174,9 @@ def tiles_of(recipe: Recipe, source: TileSource, split: str, scanner: str = "") 
     found = [i for i in tiles if not wanted or records[i].scanner in wanted]
     if not found:
         of = f" of {', '.join(wanted)}" if wanted else ""
-        raise TrainingError(f"No tile{of} is in the split {split}: give more patients.")
+        raise TrainingError(
+            f"No tile{of} is in the split {split}: give more patients, or choose another split."
+        )
     return found
 
 
