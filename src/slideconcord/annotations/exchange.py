@@ -148,6 +148,22 @@ def _recorded_bounds(annotations: Annotations, path: Path) -> Box | None:
         ) from error
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those it lies in, unless they are there.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be made: {error.strerror or error}. Choose another place.", folder
+        ) from error
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Give a place beside ``path`` that replaces it when all went well.

@@ -13,12 +13,8 @@ from slideconcord.annotations.classes import AnnotationClass, next_colour
 from slideconcord.annotations.editing import About, ClassList, Document
 from slideconcord.annotations.editing import operations as op
 from slideconcord.annotations.editing.journal import journal_of
-from slideconcord.plugin.annotate_place import (
-    default_path,
-    make_folder,
-    place_of,
-    remember_place,
-)
+from slideconcord.annotations.exchange import make_folder
+from slideconcord.plugin.annotate_place import default_path, place_of, remember_place
 from slideconcord.plugin.masks import fits
 
 if TYPE_CHECKING:

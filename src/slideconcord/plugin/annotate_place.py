@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slideconcord.annotations.exchange import atomic
+from slideconcord.annotations.exchange import atomic, make_folder
 from slideconcord.errors import OutputError
 from slideconcord.plugin.segmenting import slide_folder
 
@@ -53,17 +53,3 @@ def remember_place(folder: Path, slide: Slide, path: Path) -> None:
     make_folder(note.parent)
     with atomic(note) as partial:
         partial.write_text(f"{path.absolute()}\n", encoding="utf-8")
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder with all above it.
-
-    Raises
-    ------
-    OutputError
-        When it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be made: {error.strerror}.", folder) from error

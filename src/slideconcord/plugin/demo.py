@@ -9,9 +9,9 @@ from typing import Any
 
 from qtpy.QtWidgets import QApplication
 
+from slideconcord.annotations.exchange import make_folder
 from slideconcord.plugin import actions
 from slideconcord.plugin.dock import bring_up
-from slideconcord.plugin.exporting import make_folder
 from slideconcord.plugin.sample_data import sample_slides
 from slideconcord.plugin.threshold_dock import ThresholdDock
 

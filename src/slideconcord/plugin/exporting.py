@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import cv2
 import numpy as np
 
+from slideconcord.annotations.exchange import make_folder
 from slideconcord.errors import OutputError
 from slideconcord.plugin.masks import fits
 
@@ -113,19 +114,3 @@ def write_png(picture: Rgb, path: Path) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written: {error.strerror or error}.", path) from error
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder that may be there already.
-
-    Raises
-    ------
-    OutputError
-        When it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be made: {error.strerror or error}. Choose another folder.", folder
-        ) from error

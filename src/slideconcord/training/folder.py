@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from slideconcord.annotations.exchange import atomic
+from slideconcord.annotations.exchange import atomic, make_folder
 from slideconcord.errors import MismatchError, OutputError
 from slideconcord.provenance import record
 from slideconcord.segmentation.lock import FolderLock
@@ -130,22 +130,6 @@ def refuse_place(path: Path) -> None:
         raise OutputError(f"{there} is a file, where a folder belongs: choose another place.", path)
     if not os.access(there, os.W_OK):
         raise OutputError(f"Nothing can be written into {there}: choose another place.", path)
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and those it lies in, unless they are there.
-
-    Raises
-    ------
-    OutputError
-        When it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"The folder {path} cannot be made: {error.strerror}. Choose another place.", path
-        ) from error
 
 
 def refuse_other_data(run: Path, fingerprint: str) -> None:

@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from slideconcord.annotations.exchange import make_folder
 from slideconcord.comparison.tables import Table, write_json
 from slideconcord.errors import MismatchError
 from slideconcord.provenance import fingerprint_json, record
 from slideconcord.training.checks import tile_counts
 from slideconcord.training.data.tile import own_mask, shown_to
-from slideconcord.training.folder import make_folder
 from slideconcord.training.threshold_sweep import (
     THRESHOLDS,
     Levels,

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slideconcord.annotations.exchange import make_folder
 from slideconcord.comparison.tables import Table, write_json
 from slideconcord.provenance import fingerprint_json, record
 from slideconcord.samples.presets import FIVE_SCANNERS
 from slideconcord.training.data.rescan import rescan_tile
 from slideconcord.training.data.tile import IGNORE, own_mask, shown_to
-from slideconcord.training.folder import make_folder
 from slideconcord.training.scoring import (
     TilesDone,
     check_classes,

@@ -13,8 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from slideconcord.annotations.exchange import make_folder
 from slideconcord.errors import ParameterError
-from slideconcord.training.folder import make_folder
 from slideconcord.training.log import Value, append
 
 _FILE = "events.out.tfevents."

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from slideconcord.annotations.classes import AnnotationClass, read_colour
-from slideconcord.annotations.exchange import atomic
+from slideconcord.annotations.exchange import atomic, make_folder
 from slideconcord.annotations.studies.order import Order
 from slideconcord.annotations.studies.study import (
     STUDY_NAME,
@@ -99,10 +99,7 @@ def write_study(study: Study) -> Path:
         raise OutputError(
             f"{path} is already there: change it in an editor, or choose another folder.", path
         )
-    try:
-        study.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{study.folder} cannot be made: {error.strerror}.", path) from error
+    make_folder(study.folder)
     with atomic(path) as partial:
         partial.write_text(write_yaml(_facts(study)), encoding="utf-8", newline="\n")
     return path

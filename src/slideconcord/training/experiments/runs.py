@@ -16,12 +16,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from slideconcord.annotations.exchange import atomic
+from slideconcord.annotations.exchange import atomic, make_folder
 from slideconcord.comparison.tables import without_nan
 from slideconcord.errors import OutputError
 from slideconcord.provenance import fingerprint_json, record
 from slideconcord.segmentation.model import load_model
-from slideconcord.training.folder import MODEL, make_folder
+from slideconcord.training.folder import MODEL
 from slideconcord.training.run import FORMAT, train_steps
 
 if TYPE_CHECKING:
