@@ -40,6 +40,7 @@ from slideconcord.training.run import _spec, train_steps
 RECIPE = "colon-epithelium-first"
 THREADS, GOAL_RATIO, ALIKE = 2, 0.95, 0.02
 TRAIN_TILES, VAL_TILES, TILES_ACROSS = 40, 8, 7
+LOG_EVERY = 20
 LABELS = "{other: ['0'], epithelium: ['1', '2', '3']}"
 
 
@@ -198,6 +199,8 @@ def recipe_of(options: argparse.Namespace, data: Path) -> Recipe:
         "classes": LABELS,
         "train.steps": options.warm_up + options.steps + 1,
         "train.check_every": options.warm_up + options.steps + 1,
+        # The last step is not in the plain loop: the first line of the log must come before it.
+        "train.log_every": min(LOG_EVERY, options.warm_up + options.steps),
         "train.batch": options.batch,
         "train.average": 0.0,
         # What it drops is drawn anew in each loop: the losses would not be alike.
